@@ -1,0 +1,43 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Each makes its own environment from the locked requirements.
+
+PYTHON ?= python3
+RUN := .venv/bin
+SPEED ?= 60
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint dashboards lock clean
+
+help: ## this list
+	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+demo: .venv/runtime ## simulated calls of both vendors on http://localhost:10210/metrics
+	$(RUN)/python -m exporter demo --speed $(SPEED)
+
+test: .venv/dev ## all tests, with the coverage gate
+	$(RUN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+lint: .venv/dev ## ruff and mypy
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+
+dashboards: .venv/dev ## write the dashboards' JSON anew
+	$(RUN)/python -m dashboards
+
+lock: .venv/dev ## pin the newest allowed versions, with hashes (needs uv)
+	cd requirements && uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header runtime.in -o runtime.txt
+	cd requirements && uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header dev.in -o dev.txt
+
+clean: ## forget the environment and all that was built
+	rm -rf .venv build dist
+
+.venv/runtime: requirements/runtime.txt
+	$(PYTHON) -m venv .venv
+	$(RUN)/python -m pip install --quiet --require-hashes -r requirements/runtime.txt
+	@touch $@
+
+.venv/dev: requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(RUN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(RUN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@ .venv/runtime
