@@ -1,0 +1,176 @@
+"""The seam between a vendor and the rest: a source of one method, what it hands over, and what it may ask.
+
+A new vendor is one package beside this file that defines a `SourceType`; nothing else changes. Sources know no
+metrics: they hand over deliveries and tell events. The runner owns timing, back-off and failure counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from msgspec import Struct
+
+from exporter.model import Report, ReportRejection
+from exporter.remembered import ObjectIdentity, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "Delivery",
+    "Events",
+    "Intake",
+    "ObjectIdentity",
+    "PollError",
+    "PollFailure",
+    "Receipt",
+    "RejectedDocument",
+    "Source",
+    "SourceSettings",
+    "SourceType",
+    "Task",
+    "digest",
+]
+
+#: Why a poll as a whole failed.
+PollFailure: TypeAlias = Literal[
+    "http_status",  # the vendor answered with an error
+    "malformed",  # the vendor's answer is not what its documentation says
+    "not_found",  # the folder or bucket is not there
+    "other",  # a fault of ours
+    "permission",  # the folder or bucket may not be read
+    "timeout",  # no answer in time
+    "unauthorized",  # the vendor does not accept our token
+    "unreachable",  # no connection
+]
+
+
+def digest(raw: bytes | bytearray | memoryview) -> bytes:
+    """Tells one document from another without keeping it."""
+    return blake2b(raw, digest_size=16).digest()
+
+
+class PollError(Exception):
+    """A poll failed as a whole; what it delivered before stays. The text is for the log and holds no secret."""
+
+    def __init__(self, reason: PollFailure, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class RejectedDocument(Struct, frozen=True, kw_only=True):
+    """A document that could not become a report. It is counted once, however often it comes again."""
+
+    reason: ReportRejection
+    #: Digest of the raw bytes (`exporter.sources.base.digest`).
+    digest: bytes
+    #: For the log: file or request, the place in it, what is wrong and what was expected; never the document.
+    message: str
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """What a source hands over at once. All of it is committed in one transaction, or none."""
+
+    reports: tuple[Report, ...] = ()
+    rejected: tuple[RejectedDocument, ...] = ()
+    #: Tasks to remember; those whose key is known already are left as they are.
+    new_tasks: tuple[Task, ...] = ()
+    #: Known tasks with a new due time, attempts and notes.
+    postponed_tasks: tuple[Task, ...] = ()
+    #: Keys of tasks that need no more asking.
+    finished_tasks: tuple[str, ...] = ()
+    #: Object versions that were read to their end.
+    read_objects: tuple[ObjectIdentity, ...] = ()
+
+
+class Receipt(Struct, frozen=True, kw_only=True):
+    """What became of a delivery's peers and documents."""
+
+    new: int = 0
+    grown: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+
+
+class Intake(Protocol):
+    """The ledger and the clock as a source sees them during a poll."""
+
+    def now(self) -> float:
+        """Unix seconds."""
+        ...
+
+    async def deliver(self, delivery: Delivery) -> Receipt:
+        """Commits a delivery; returns when it is safe on disk."""
+        ...
+
+    async def due_tasks(self, limit: int) -> Sequence[Task]:
+        """Unfinished tasks of this source that are due now, the longest due first, at most `limit`."""
+        ...
+
+    async def unread(self, objects: Sequence[ObjectIdentity]) -> Sequence[ObjectIdentity]:
+        """Those of the given object versions that were never read to their end, in the given order."""
+        ...
+
+
+class Events(Protocol):
+    """What a source tells about its own doings; each call is cheap and thread-safe."""
+
+    def http_request(self, code: str, seconds: float) -> None:
+        """One HTTP request was answered with `code`, or failed before an answer (`error`, `timeout`)."""
+        ...
+
+    def rate_limit_wait(self, seconds: float) -> None:
+        """A request had to wait that long for its turn."""
+        ...
+
+    def object_read(self, size: int) -> None:
+        """A file or object of `size` stored bytes was read."""
+        ...
+
+    def backlog(self, count: int) -> None:
+        """That many things are known and not yet ingested: peers to ask for, objects to read."""
+        ...
+
+
+class Source(Protocol):
+    """One configured input."""
+
+    async def poll(self, intake: Intake) -> None:
+        """Looks once for what is new or due, and delivers it.
+
+        One bad file, room, peer or answer costs only itself. Raises `PollError` when the source as a whole failed.
+        """
+        ...
+
+
+class SourceSettings(Protocol):
+    """What the settings of every vendor have."""
+
+    @property
+    def name(self) -> str:
+        """The source label."""
+        ...
+
+    @property
+    def poll_seconds(self) -> float:
+        """The time between the starts of two polls."""
+        ...
+
+    @property
+    def keys_as_labels(self) -> Sequence[str]:
+        """The application's own keys that become labels of `webrtc_peer_info`."""
+        ...
+
+
+class SourceType(Struct, frozen=True, kw_only=True):
+    """What a vendor's package defines."""
+
+    #: As written in the configuration, and the value of the `type` label.
+    name: str
+    #: The msgspec Struct of its part of the configuration (without `type`).
+    settings: type[Struct]
+    #: Opens a source: an async context manager, so that connections are closed at the end.
+    open: Callable[..., AbstractAsyncContextManager[Source]]
