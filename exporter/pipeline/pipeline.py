@@ -1,0 +1,264 @@
+"""Sources, ledger and page of one configuration, running."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, get_args
+
+from exporter.ledger import StateError
+from exporter.metrics.catalogue import UnknownFamilyError, catalogue
+from exporter.metrics.gauge_families import key_label
+from exporter.model import ReportRejection, SampleRejection
+from exporter.pipeline.ingest import Ingest
+from exporter.pipeline.publisher import Publisher
+from exporter.pipeline.runner import Runner, SourceEvents
+from exporter.sources.base import PollFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from exporter.config import Settings
+    from exporter.ledger import Ledger
+    from exporter.metrics.exposition import Body
+    from exporter.metrics.instruments import Instruments
+    from exporter.pipeline.ledger_thread import LedgerThread
+    from exporter.remembered import ObjectIdentity, Task
+    from exporter.sources.base import Delivery, Receipt, SourceType
+    from exporter.web.face import SessionLine, SourceState
+
+logger = logging.getLogger(__name__)
+
+#: Time between looks for what expires or may show, in seconds.
+_TICK = 1.0
+#: The shortest time between two generations of the page, in seconds: many reports at once share one.
+_SETTLE = 0.2
+
+
+class PipelineError(Exception):
+    """The pipeline cannot run with this configuration; the text says why."""
+
+
+class Pipeline:
+    """Everything between the sources and the page, for one configuration.
+
+    `open`, then `run` in a task of its own; `close` at the end. Times are Unix seconds from `clock`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        source_types: Mapping[str, SourceType],
+        ledger: Ledger,
+        thread: LedgerThread,
+        instruments: Instruments,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings
+        self._source_types = source_types
+        self._ledger = ledger
+        self._thread = thread
+        self._instruments = instruments
+        self._clock = clock
+        self._runners: list[Runner] = []
+        self._resources = AsyncExitStack()
+        self._changed = asyncio.Event()
+        #: The newest generation that a Prometheus has read.
+        self._read_generation = 0
+        try:
+            self._families = catalogue(
+                key_labels=[key_label(key) for source in settings.sources for key in source.keys_as_labels],
+                histogram_rooms=settings.metrics.histogram_rooms,
+                bounds=settings.metrics.buckets,
+            )
+        except UnknownFamilyError as error:
+            msg = f"metrics.buckets.{error}"
+            raise PipelineError(msg) from error
+        self._ingest = Ingest(ledger, self._families, settings.quality)
+        self._publisher: Publisher | None = None
+
+    async def open(self, first_generation: int = 0) -> None:
+        """Takes over what the ledger holds and opens the sources.
+
+        Raises:
+            PipelineError: the ledger's counts were made with other buckets, or a source cannot be opened.
+        """
+        publisher = Publisher(
+            self._ledger,
+            self._families,
+            self.settings.metrics,
+            self.settings.quality,
+            first_generation,
+        )
+        try:
+            await self._thread.run(self._take_over, publisher)
+            for kind, source in zip(self.settings.source_types, self.settings.sources, strict=True):
+                events = SourceEvents(source.name, self._instruments)
+                opened = await self._resources.enter_async_context(self._source_types[kind].open(source, events))
+                intake = _SourceIntake(source.name, self)
+                self._runners.append(Runner(kind, source, opened, intake, events, self._instruments))
+        except (StateError, OSError, ValueError) as error:
+            await self._resources.aclose()
+            raise PipelineError(str(error)) from error
+        self._publisher = publisher
+
+    async def run(self) -> None:
+        """Polls and publishes until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._publish())
+            for runner in self._runners:
+                tasks.create_task(runner.run())
+
+    async def close(self) -> None:
+        """Closes the sources' connections."""
+        await self._resources.aclose()
+
+    # What a source may ask for
+
+    async def deliver(self, source: str, delivery: Delivery) -> Receipt:
+        """Commits a delivery of a source and lets the page show it soon."""
+        receipt = await self._thread.run(self._commit, source, delivery)
+        self._changed.set()
+        return receipt
+
+    async def due_tasks(self, source: str, limit: int) -> Sequence[Task]:
+        """Unfinished tasks of a source that are due."""
+        return await self._thread.run(self._ledger.due_tasks, source, self._clock(), limit)
+
+    async def unread(self, source: str, objects: Sequence[ObjectIdentity]) -> Sequence[ObjectIdentity]:
+        """Those object versions that were never read."""
+        return await self._thread.run(self._ledger.unread, source, objects)
+
+    def now(self) -> float:
+        """Unix seconds."""
+        return self._clock()
+
+    # What the web layer asks for
+
+    @property
+    def generation(self) -> int:
+        """The number of the page in force."""
+        return self._page.generation.number
+
+    def not_ready(self) -> str:
+        """Why the first poll of each source has not ended yet; empty when all have."""
+        waiting = [runner.state.name for runner in self._runners if not runner.polled.is_set()]
+        return f"waiting for the first poll of {', '.join(waiting)}" if waiting else ""
+
+    def sources(self) -> list[SourceState]:
+        """Every source's state, in the order of the configuration."""
+        return [runner.state for runner in self._runners]
+
+    def latest_sessions(self, limit: int) -> list[SessionLine]:
+        """Sessions in view, the last ingested first."""
+        return self._page.latest_sessions(limit)
+
+    def render(self, *, open_metrics: bool, gzip: bool, by_prometheus: bool) -> Body:
+        """The page for one scrape; may take time, so not for the event loop."""
+        started = time.perf_counter()
+        generation = self._page.generation
+        body = generation.body(
+            self._instruments.render(open_metrics=open_metrics), open_metrics=open_metrics, gzip=gzip
+        )
+        if by_prometheus:
+            self._read_generation = max(self._read_generation, generation.number)
+        self._instruments.gauge("scrape_render_seconds").set(time.perf_counter() - started)
+        return body
+
+    # In the ledger's thread
+
+    def _take_over(self, publisher: Publisher) -> None:
+        now = self._clock()
+        bounds = {family.name: family.bounds for family in self._families if family.scope.endswith("_count")}
+        self._ledger.keep_bounds({name: values for name, values in bounds.items() if values}, now)
+        with self._ledger.transaction(now) as transaction:
+            # Known label values begin at 0, so that the first increase of each is seen.
+            transaction.add(
+                {
+                    series: [0.0]
+                    for source in self.settings.sources
+                    for series in _known_series(source.name)
+                    if series not in self._ledger.counts
+                },
+                hold=False,
+            )
+        for source in self.settings.sources:
+            if (end := self._ledger.newest_end(source.name)) is not None:
+                self._show_newest_end(source.name, end)
+            for reason in get_args(PollFailure):
+                self._instruments.counter("source_poll_failures", source=source.name, reason=reason)
+        publisher.load()
+        publisher.publish(now, 0)
+
+    def _commit(self, source: str, delivery: Delivery) -> Receipt:
+        now = self._clock()
+        committed = self._ingest.commit(source, delivery, now)
+        self._page.take(committed, now)
+        if committed.newest_end is not None:
+            self._show_newest_end(source, committed.newest_end)
+        return committed.receipt
+
+    def _show_newest_end(self, source: str, end: float) -> None:
+        self._instruments.gauge("source_data_timestamp_seconds", source=source).set(end)
+
+    def _publish_now(self) -> None:
+        publisher, gauge = self._page, self._instruments.gauge
+        evicted = publisher.evicted
+        publisher.publish(self._clock(), self._read_generation)
+        self._instruments.counter("series_evicted").inc(publisher.evicted - evicted)
+        for scope, count in publisher.series.items():
+            gauge("series", scope=scope).set(count)
+        gauge("series_limit").set(self.settings.metrics.max_series)
+        gauge("state_bytes").set(self._ledger.size())
+
+    @property
+    def _page(self) -> Publisher:
+        if self._publisher is None:
+            msg = "the pipeline is not open"
+            raise RuntimeError(msg)
+        return self._publisher
+
+    async def _publish(self) -> None:
+        while True:
+            try:
+                await self._thread.run(self._publish_now)
+            except Exception:
+                # The page in force stays; the next look may do better.
+                logger.exception("the page could not be brought up to date")
+            await asyncio.sleep(_SETTLE)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TICK):
+                    await self._changed.wait()
+            self._changed.clear()
+
+
+def _known_series(source: str) -> Iterator[tuple[str, ...]]:
+    """The series about a source whose labels are known beforehand."""
+    yield "webrtc_exporter_reports_ingested_total", source
+    yield "webrtc_exporter_reports_duplicate_total", source
+    for reason in get_args(ReportRejection):
+        yield "webrtc_exporter_reports_rejected_total", source, reason
+    for reason in get_args(SampleRejection):
+        yield "webrtc_exporter_samples_rejected_total", source, reason
+
+
+class _SourceIntake:
+    """The pipeline as one source sees it: `exporter.sources.base.Intake`."""
+
+    def __init__(self, source: str, pipeline: Pipeline) -> None:
+        self._source = source
+        self._pipeline = pipeline
+
+    def now(self) -> float:
+        return self._pipeline.now()
+
+    async def deliver(self, delivery: Delivery) -> Receipt:
+        return await self._pipeline.deliver(self._source, delivery)
+
+    async def due_tasks(self, limit: int) -> Sequence[Task]:
+        return await self._pipeline.due_tasks(self._source, limit)
+
+    async def unread(self, objects: Sequence[ObjectIdentity]) -> Sequence[ObjectIdentity]:
+        return await self._pipeline.unread(self._source, objects)

@@ -1,0 +1,250 @@
+"""What the page shows: sessions in view, counts and their expiry, published as one generation after another."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exporter.metrics.cumulative import Shown, ZeroHold, render_counts
+from exporter.metrics.exposition import Generation, Headers
+from exporter.metrics.gauges import GaugeRenderer
+from exporter.metrics.store import SeriesStore
+from exporter.quality import PeerAssessment, assess_room
+from exporter.web.face import SessionLine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exporter.config import MetricsSettings
+    from exporter.ledger import Ledger
+    from exporter.metrics.family import Family
+    from exporter.model import Session, SessionKey
+    from exporter.pipeline.ingest import Committed
+    from exporter.quality import RoomAssessment, Thresholds
+
+logger = logging.getLogger(__name__)
+
+#: Sessions of which a line is kept for the landing page.
+_LINES = 50
+
+
+class Publisher:
+    """Keeps the rendered page in step with the ledger; works in the ledger's thread."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        families: Sequence[Family],
+        settings: MetricsSettings,
+        thresholds: Thresholds,
+        first_generation: int,
+    ) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        self._thresholds = thresholds
+        self._headers = Headers(families)
+        self._renderer = GaugeRenderer(families)
+        self._count_families = {family.name: family for family in families if family.scope.endswith("_count")}
+        self._view = SeriesStore()
+        self._counts = SeriesStore()
+        #: Sessions in view with the time of their last report, the longest there first.
+        self._ingested: dict[SessionKey, float] = {}
+        self._peers_of: dict[SessionKey, set[str]] = {}
+        #: Rooms with counts with the time of their last report, the oldest first.
+        self._rooms: dict[tuple[str, str], float] = {}
+        self._series_of: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+        self._lines: dict[SessionKey, SessionLine] = {}
+        self._hold = ZeroHold(float(settings.zero_hold))
+        self._stale_sessions: set[SessionKey] = set()
+        self._stale_counts: set[tuple[str, ...]] = set()
+        self._changed = True
+        #: The page in force.
+        self.generation = Generation(first_generation, self._headers, {})
+        #: Series that left before their time since the start.
+        self.evicted = 0
+
+    @property
+    def series(self) -> dict[str, int]:
+        """How many series the page has, by what they are about."""
+        return {"sessions": self._view.series, "counts": self._counts.series}
+
+    def latest_sessions(self, limit: int) -> list[SessionLine]:
+        """The sessions that were ingested last, the last one first."""
+        return list(reversed(self._lines.values()))[:limit]
+
+    def load(self) -> None:
+        """Takes over what the ledger holds."""
+        for stored in list(self._ledger.sessions()):
+            key = stored.session.key
+            self._ingested[key] = stored.ingested
+            self._stale_sessions.add(key)
+            for raw in self._ledger.peers(key):
+                self._put_peer(key, msgspec.msgpack.decode(raw, type=PeerAssessment))
+        for source, room_id, last_report in self._ledger.rooms():
+            self._rooms[source, room_id] = last_report
+        for series in sorted(self._ledger.counts):
+            self._add_series(series)
+
+    def take(self, committed: Committed, now: float) -> None:
+        """Takes over what a delivery changed."""
+        for (key, _), assessment in committed.peers.items():
+            self._put_peer(key, assessment)
+        for key in committed.sessions:
+            # Out and in again: the order of the dictionary is the order of age.
+            self._ingested.pop(key, None)
+            self._ingested[key] = now
+            room = (key.source, key.room_id)
+            self._rooms.pop(room, None)
+            self._rooms[room] = now
+        self._stale_sessions |= committed.sessions
+        for series in committed.series:
+            self._add_series(series)
+        self._changed = True
+
+    def publish(self, now: float, read_generation: int) -> None:
+        """Brings the page up to date, as a new generation if anything changed.
+
+        Args:
+            now: Unix seconds.
+            read_generation: the newest generation that a Prometheus has read.
+        """
+        self._expire(now)
+        self._release(now, read_generation)
+        for key in self._stale_sessions:
+            self._render_room(key)
+        self._stale_sessions.clear()
+        for entry in self._stale_counts:
+            self._render_counts(entry)
+        self._stale_counts.clear()
+        self._evict(now)
+        if self._changed:
+            number = self.generation.number + 1
+            self._hold.published(number)
+            self.generation = Generation(number, self._headers, {**self._view.segments(), **self._counts.segments()})
+            self._changed = False
+
+    def _put_peer(self, key: SessionKey, assessment: PeerAssessment) -> None:
+        self._peers_of.setdefault(key, set()).add(assessment.peer_id)
+        self._view.put((key, assessment.peer_id), self._renderer.peer(key, assessment))
+
+    def _render_room(self, key: SessionKey) -> None:
+        session = self._ledger.session(key)
+        if session is None:
+            return
+        peers = [msgspec.msgpack.decode(raw, type=PeerAssessment) for raw in self._ledger.peers(key)]
+        room = assess_room(session, peers, self._thresholds)
+        self._view.put(key, self._renderer.room(session, room))
+        self._lines.pop(key, None)
+        self._lines[key] = _line(session, room)
+        while len(self._lines) > _LINES:
+            del self._lines[next(iter(self._lines))]
+        self._changed = True
+
+    def _entry_of(self, series: tuple[str, ...]) -> tuple[str, ...]:
+        """The source, and the room where the series has one: what is rendered and expires together."""
+        has_room = "room_id" in self._count_families[series[0]].labels
+        return series[1:3] if has_room else series[1:2]
+
+    def _add_series(self, series: tuple[str, ...]) -> None:
+        family = self._count_families.get(series[0])
+        if family is None or len(series) != len(family.labels) + 1:
+            # Counted under another `histogram_rooms`: not the series that is exposed now.
+            return
+        entry = self._entry_of(series)
+        self._series_of.setdefault(entry, set()).add(series)
+        self._stale_counts.add(entry)
+        count = self._ledger.counts[series]
+        if count.held:
+            self._hold.hold(series, count.created)
+
+    def _render_counts(self, entry: tuple[str, ...]) -> None:
+        counts = self._ledger.counts
+        shown = (
+            Shown(series, counts[series].amounts, counts[series].held) for series in sorted(self._series_of[entry])
+        )
+        self._counts.put(entry, render_counts(self._count_families, shown))
+        self._changed = True
+
+    def _release(self, now: float, read_generation: int) -> None:
+        released = self._hold.release(now, read_generation)
+        if released:
+            with self._ledger.transaction(now) as transaction:
+                transaction.show(released)
+            self._stale_counts.update(self._entry_of(series) for series in released)
+
+    def _expire(self, now: float) -> None:
+        gone: list[SessionKey] = []
+        for key, ingested in self._ingested.items():
+            if ingested + self._settings.series_ttl > now:
+                break
+            gone.append(key)
+        empty: list[tuple[str, str]] = []
+        for room, last_report in self._rooms.items():
+            if last_report + self._settings.room_ttl > now:
+                break
+            empty.append(room)
+        if gone or empty:
+            with self._ledger.transaction(now) as transaction:
+                for key in gone:
+                    transaction.remove_session(key)
+                for room in empty:
+                    transaction.remove_room(*room)
+                    transaction.remove(self._series_of.get(room, ()))
+            for key in gone:
+                self._drop_session(key)
+            for room in empty:
+                self._drop_room(room)
+
+    def _evict(self, now: float) -> None:
+        """Takes the oldest sessions out of view while there are more series than the limit."""
+        gone: list[SessionKey] = []
+        before = self._view.series
+        for key in list(self._ingested):
+            if self._view.series + self._counts.series <= self._settings.max_series:
+                break
+            self._drop_session(key)
+            gone.append(key)
+        if gone:
+            with self._ledger.transaction(now) as transaction:
+                for key in gone:
+                    transaction.remove_session(key)
+            self.evicted += before - self._view.series
+            logger.warning(
+                "%d series of %d sessions left the page: metrics.max_series is %d",
+                before - self._view.series,
+                len(gone),
+                self._settings.max_series,
+            )
+
+    def _drop_session(self, key: SessionKey) -> None:
+        for peer_id in self._peers_of.pop(key, ()):
+            self._view.remove((key, peer_id))
+        self._view.remove(key)
+        del self._ingested[key]
+        self._lines.pop(key, None)
+        self._stale_sessions.discard(key)
+        self._changed = True
+
+    def _drop_room(self, room: tuple[str, str]) -> None:
+        for series in self._series_of.pop(room, ()):
+            self._hold.forget(series)
+        self._counts.remove(room)
+        self._stale_counts.discard(room)
+        del self._rooms[room]
+        self._changed = True
+
+
+def _line(session: Session, room: RoomAssessment) -> SessionLine:
+    return SessionLine(
+        source=session.key.source,
+        room_id=session.key.room_id,
+        room_name=session.room_name,
+        session_id=session.key.session_id,
+        start=room.start,
+        end=room.end,
+        peers=room.peers,
+        verdict=room.verdict,
+        reason=room.reason,
+    )

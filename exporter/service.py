@@ -1,0 +1,248 @@
+"""The whole program at work: configuration, ledger, pipeline and web server, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from exporter import __version__, config
+from exporter.ledger import Ledger, StateError
+from exporter.metrics.catalogue import configurable_buckets
+from exporter.metrics.instruments import Instruments
+from exporter.metrics.negotiation import ExpositionFormat, choose_encoding, choose_format
+from exporter.pipeline import Pipeline, PipelineError
+from exporter.pipeline.ledger_thread import LedgerThread
+from exporter.sources import source_types
+from exporter.web.app import application
+from exporter.web.face import ReloadError, Scrape
+from exporter.web.server import serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from exporter.config import Settings
+    from exporter.options import ServeOptions
+    from exporter.web.face import SessionLine, SourceState
+
+logger = logging.getLogger(__name__)
+
+#: What would be wrong, not merely missing, if it were ignored: values that were to be hidden, sessions counted twice.
+_HARMFUL_TO_IGNORE = ("metrics.pseudonyms", "shard")
+
+
+class StartError(Exception):
+    """The program cannot start; the text says why and is for the person who starts it."""
+
+
+async def serve(options: ServeOptions, *, stop: asyncio.Event | None = None) -> int:
+    """Serves until SIGTERM, SIGINT or `stop`.
+
+    Returns:
+        The exit code: 0 after an orderly end, 1 when it could not start (the reason is on stderr).
+    """
+    stop = stop or asyncio.Event()
+    try:
+        async with AsyncExitStack() as resources:
+            service = await Service.open(options, resources)
+            app = application(
+                service,
+                telemetry_path=options.telemetry_path,
+                enable_lifecycle=options.enable_lifecycle,
+                max_requests=options.max_requests,
+            )
+            await resources.enter_async_context(serving(app, options.listen_addresses, options.web_config_file))
+            await resources.enter_async_context(_signals(stop, service))
+            logger.info("webrtc-quality-exporter %s is running", __version__)
+            await stop.wait()
+            logger.info("stopping")
+    except (StartError, OSError, ValueError) as error:
+        # Also the web layer's errors: a busy port, a broken web configuration.
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+class Service:
+    """The running program as the web layer sees it: `exporter.web.face.Face`."""
+
+    def __init__(self, options: ServeOptions, ledger: Ledger, thread: LedgerThread, instruments: Instruments) -> None:
+        self._options = options
+        self._ledger = ledger
+        self._thread = thread
+        self._instruments = instruments
+        # One thread: scrapes that come at once wait for the first of them to put the page together, and share it.
+        self._scrapes = ThreadPoolExecutor(1, thread_name_prefix="scrape")
+        self._reloading = asyncio.Lock()
+        self._pipeline: Pipeline
+        self._running: asyncio.Task[None]
+
+    @classmethod
+    async def open(cls, options: ServeOptions, resources: AsyncExitStack) -> Service:
+        """Reads the configuration, opens the state and starts to poll.
+
+        Args:
+            options: the flags.
+            resources: closes at the end what is opened here.
+
+        Raises:
+            StartError: the configuration is not valid, or the state cannot be used.
+        """
+        settings = _load(options)
+        thread = LedgerThread()
+        resources.callback(thread.close)
+        try:
+            ledger = await thread.run(Ledger.open, options.storage_path)
+        except StateError as error:
+            raise StartError(str(error)) from error
+        resources.push_async_callback(thread.run, ledger.close)
+        service = cls(options, ledger, thread, Instruments(with_process=options.exporter_metrics))
+        resources.callback(service._scrapes.shutdown)
+        await service._start(settings)
+        resources.push_async_callback(service._stop)
+        return service
+
+    # The web layer's questions
+
+    async def scrape(self, *, accept: str, accept_encoding: str, by_prometheus: bool) -> Scrape:
+        """The page for one scrape."""
+        page_format, encoding = choose_format(accept), choose_encoding(accept_encoding)
+        body = await asyncio.get_running_loop().run_in_executor(
+            self._scrapes,
+            lambda: self._pipeline.render(
+                open_metrics=page_format is ExpositionFormat.OPENMETRICS,
+                gzip=encoding == "gzip",
+                by_prometheus=by_prometheus,
+            ),
+        )
+        return Scrape(
+            content_type=page_format.content_type,
+            content_encoding=encoding,
+            length=body.length,
+            chunks=body.chunks,
+        )
+
+    def not_ready(self) -> str:
+        """Why the first poll of each source has not ended yet; empty when all have."""
+        return self._pipeline.not_ready()
+
+    def sources(self) -> Sequence[SourceState]:
+        """Every source, in the order of the configuration."""
+        return self._pipeline.sources()
+
+    def latest_sessions(self, limit: int) -> Sequence[SessionLine]:
+        """Sessions in view, the last ingested first."""
+        return self._pipeline.latest_sessions(limit)
+
+    def effective_configuration(self) -> str:
+        """The configuration in force, secrets masked."""
+        return config.effective(self._pipeline.settings)
+
+    async def reload(self) -> None:
+        """Reads the configuration again, whole or not at all.
+
+        Raises:
+            ReloadError: it is not valid; the old one goes on.
+        """
+        async with self._reloading:
+            loaded = self._instruments.gauge("config_last_reload_successful")
+            try:
+                await self._replace(_load(self._options))
+            except (StartError, PipelineError) as error:
+                loaded.set(0)
+                logger.warning("the configuration was not reloaded: %s", error)
+                raise ReloadError(str(error)) from error
+            logger.info("the configuration was reloaded")
+
+    # Pipelines come and go with their configuration
+
+    async def _start(self, settings: Settings) -> None:
+        try:
+            pipeline = self._prepare(settings)
+            await pipeline.open()
+        except PipelineError as error:
+            raise StartError(str(error)) from error
+        self._put_in_force(pipeline)
+
+    async def _replace(self, settings: Settings) -> None:
+        old = self._pipeline
+        new = self._prepare(settings)
+        # The old one must be quiet before the new one takes the ledger's contents over, or a report would be missed.
+        # The page of the old one is served meanwhile.
+        await self._halt()
+        try:
+            await new.open(old.generation)
+        except PipelineError:
+            again = self._prepare(old.settings)
+            await again.open(old.generation)
+            self._put_in_force(again)
+            raise
+        for gone in {source.name for source in old.settings.sources} - {each.name for each in settings.sources}:
+            self._instruments.forget_source(gone)
+        self._put_in_force(new)
+
+    def _prepare(self, settings: Settings) -> Pipeline:
+        return Pipeline(settings, source_types(), self._ledger, self._thread, self._instruments)
+
+    def _put_in_force(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._running = asyncio.create_task(pipeline.run())
+        self._instruments.gauge("config_last_reload_successful").set(1)
+        self._instruments.gauge("config_last_reload_success_timestamp_seconds").set(time.time())
+
+    async def _halt(self) -> None:
+        self._running.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._running
+        await self._pipeline.close()
+
+    async def _stop(self) -> None:
+        async with self._reloading:
+            await self._halt()
+
+
+def _load(options: ServeOptions) -> Settings:
+    try:
+        settings = config.load(options.config_file, source_types(), configurable_buckets())
+    except config.ConfigError as error:
+        raise StartError(str(error)) from error
+    for key in config.unsupported(settings):
+        if key in _HARMFUL_TO_IGNORE:
+            msg = f"{options.config_file}: {key}: not part of this version yet; take it out to start without it"
+            raise StartError(msg)
+        logger.warning("%s: %s: not part of this version yet, ignored", options.config_file, key)
+    return settings
+
+
+@asynccontextmanager
+async def _signals(stop: asyncio.Event, service: Service) -> AsyncIterator[None]:
+    """SIGTERM and SIGINT stop, SIGHUP reloads, as long as the context is open."""
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[None]] = set()
+
+    async def reload() -> None:
+        # The reason is in the log already.
+        with suppress(ReloadError):
+            await service.reload()
+
+    def hang_up() -> None:
+        task = asyncio.create_task(reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+        for task in tuple(reloads):
+            task.cancel()
+        await asyncio.gather(*reloads, return_exceptions=True)

@@ -1,0 +1,91 @@
+"""What the web layer needs of the rest; `exporter.service` implements it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Scrape(Struct, frozen=True, kw_only=True):
+    """One answer to `GET /metrics`."""
+
+    content_type: str
+    #: `gzip`, or empty for identity.
+    content_encoding: str = ""
+    length: int
+    chunks: tuple[bytes, ...]
+
+
+class SourceState(Struct, frozen=True, kw_only=True):
+    """One source, for the landing page. Moments are Unix seconds."""
+
+    name: str
+    type: str
+    #: None before the first poll ended.
+    up: bool | None = None
+    last_success: float | None = None
+    last_attempt: float | None = None
+    backlog: int = 0
+    #: What the last failed poll said; empty when the last one was good.
+    problem: str = ""
+
+
+class SessionLine(Struct, frozen=True, kw_only=True):
+    """One of the latest sessions, for the landing page."""
+
+    source: str
+    room_id: str
+    room_name: str
+    session_id: str
+    start: float | None
+    end: float | None
+    peers: int
+    verdict: str
+    reason: str
+
+
+class ReloadError(Exception):
+    """A reload was refused and the old configuration stays; the text says why."""
+
+
+class Face(Protocol):
+    """The pipeline as the web layer sees it."""
+
+    async def scrape(self, *, accept: str, accept_encoding: str, by_prometheus: bool) -> Scrape:
+        """Renders the exposition in the format and encoding that the headers ask for.
+
+        Args:
+            accept: the `Accept` header, empty where there is none.
+            accept_encoding: the `Accept-Encoding` header, empty where there is none.
+            by_prometheus: whether a Prometheus asks (it has its scrape time-out header or user agent), so that what it
+                read counts as read.
+        """
+        ...
+
+    def not_ready(self) -> str:
+        """Why the process is not ready yet; empty when it is."""
+        ...
+
+    def sources(self) -> Sequence[SourceState]:
+        """Every configured source, in the order of the configuration."""
+        ...
+
+    def latest_sessions(self, limit: int) -> Sequence[SessionLine]:
+        """Sessions in view, the last ingested first."""
+        ...
+
+    async def reload(self) -> None:
+        """Reads the configuration again, whole or not at all.
+
+        Raises:
+            ReloadError: it is not valid; the old one goes on.
+        """
+        ...
+
+    def effective_configuration(self) -> str:
+        """The configuration in force as YAML, secrets masked."""
+        ...
