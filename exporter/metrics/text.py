@@ -26,10 +26,10 @@ def number(value: float) -> str:
 def escape(value: str) -> str:
     """A label value as it stands between quotes.
 
-    Text from strangers may hold lone surrogates, which no UTF-8 page can carry: they become U+FFFD.
+    Text from strangers may hold lone surrogates, which no UTF-8 page can carry: each becomes a question mark.
     """
     if not value.isascii():
-        value = value.encode("utf-8", "replace").decode("utf-8") if _has_surrogate(value) else value
+        value = value.encode("utf-8", "replace").decode("utf-8")
     return value.translate(_QUOTED)
 
 
@@ -65,7 +65,3 @@ def histogram_lines(name: str, labels: str, bounds: Sequence[float], counts: Seq
     lines.append(f"{name}_sum{{{labels}}} {number(total)}\n")
     lines.append(f"{name}_count{{{labels}}} {number(seen)}\n")
     return "".join(lines)
-
-
-def _has_surrogate(value: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in value)

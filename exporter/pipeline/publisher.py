@@ -112,10 +112,10 @@ class Publisher:
         """
         self._expire(now)
         self._release(now, read_generation)
-        for key in self._stale_sessions:
+        for key in sorted(self._stale_sessions):
             self._render_room(key)
         self._stale_sessions.clear()
-        for entry in self._stale_counts:
+        for entry in sorted(self._stale_counts):
             self._render_counts(entry)
         self._stale_counts.clear()
         self._evict(now)

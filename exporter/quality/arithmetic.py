@@ -1,0 +1,51 @@
+"""Sums and means that depend on no order, stay finite and never leave the range of what they are made of."""
+
+from __future__ import annotations
+
+import sys
+from math import fsum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_LARGEST = sys.float_info.max
+
+
+def total(values: Iterable[float]) -> float:
+    """Adds values that are not negative; a sum beyond the largest float is the largest float."""
+    try:
+        return min(fsum(values), _LARGEST)
+    except OverflowError:
+        return _LARGEST
+
+
+def quotient(dividend: float, divisor: float) -> float | None:
+    """Divides values that are not negative; None where there is nothing to divide by."""
+    return min(dividend / divisor, _LARGEST) if divisor > 0 else None
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """The plain mean of values that are not negative; None where there are none."""
+    if not values:
+        return None
+    # Neither a rounding error nor a sum that was cut off may take the mean out of the range of its values.
+    return min(max(total(values) / len(values), min(values)), max(values))
+
+
+def weighted_mean(weighted: Sequence[tuple[float, float]]) -> float | None:
+    """The mean of pairs of value and weight, neither of them negative; None where nothing has a weight."""
+    weight = total(share for _, share in weighted)
+    if not weight:
+        return None
+    values = [value for value, _ in weighted]
+    return min(max(total(value * share for value, share in weighted) / weight, min(values)), max(values))
+
+
+def percentile_95(values: Iterable[float]) -> float | None:
+    """The 95th percentile by nearest rank: the smallest value that at least 95 % of the values do not exceed."""
+    ordered = sorted(values)
+    if not ordered:
+        return None
+    # In whole numbers, because 0.95 as a float can lift the rank by one.
+    return ordered[-(-95 * len(ordered) // 100) - 1]

@@ -1,0 +1,210 @@
+"""Each report counts once, whatever is delivered how often; what grew adds only what is new."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec.structs import replace
+
+from exporter.ledger import Ledger
+from exporter.metrics.catalogue import FAMILIES
+from exporter.model import Report, Session
+from exporter.pipeline.ingest import Committed, Ingest
+from exporter.quality import Thresholds
+from exporter.sources.base import Delivery, ObjectIdentity, Receipt, RejectedDocument, Task
+from tests.reports import START, audio, key, peer, report, summarised
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LOSS = ("webrtc_sample_packet_loss_ratio", "prod", "standup", "send", "audio")
+
+
+class Desk:
+    """An ingest over its ledger."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.open()
+
+    def open(self) -> None:
+        """As a process that starts finds it."""
+        self.ledger = Ledger.open(self.folder)
+        self.ingest = Ingest(self.ledger, FAMILIES, Thresholds())
+
+    def restart(self) -> None:
+        """The process ends and another begins."""
+        self.ledger.close()
+        self.open()
+
+    def deliver(self, *reports: Report, now: float = START + 600.0, **more: object) -> Committed:
+        """Delivers reports of the source `prod`."""
+        return self.ingest.commit("prod", Delivery(reports=reports, **more), now)  # type: ignore[arg-type]
+
+    def count(self, *series: str) -> float:
+        """The first number of a series: a counter's value."""
+        known = self.ledger.counts.get(series)
+        return known.amounts[0] if known else 0.0
+
+    def samples(self) -> float:
+        """How many samples of sent audio were observed."""
+        known = self.ledger.counts.get(LOSS)
+        return sum(known.amounts[:-1]) if known else 0.0
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """An empty one."""
+    opened = Desk(tmp_path)
+    yield opened
+    opened.ledger.close()
+
+
+def test_a_report_counts_once(desk: Desk) -> None:
+    """The same report again, in the same process or after a restart, is a duplicate and adds nothing."""
+    one = report(peer("p1", audio([0.0, 0.0])))
+    assert desk.deliver(one).receipt == Receipt(new=1)
+    counts = dict(desk.ledger.counts)
+    assert desk.deliver(one).receipt == Receipt(duplicate=1)
+    desk.restart()
+    assert desk.deliver(one, one).receipt == Receipt(duplicate=2)
+    assert desk.count("webrtc_exporter_reports_ingested_total", "prod") == 1.0
+    assert desk.count("webrtc_exporter_reports_duplicate_total", "prod") == 3.0
+    changed = {series for series, count in desk.ledger.counts.items() if counts.get(series) != count}
+    assert changed == {("webrtc_exporter_reports_duplicate_total", "prod")}
+
+
+def test_peers_of_a_session_make_one_session(desk: Desk) -> None:
+    """100ms: three peers, three reports, one session; the lag is that of the first."""
+    for number in range(3):
+        desk.deliver(report(peer(f"p{number}", audio([0.0]))), now=START + 160.0 + number)
+    assert desk.count("webrtc_sessions_total", "prod", "standup") == 1.0
+    assert desk.ledger.counts["webrtc_report_lag_seconds", "prod"].amounts == [1.0, *[0.0] * 9, 100.0]
+    assert desk.count("webrtc_exporter_reports_ingested_total", "prod") == 3.0
+
+
+def test_growth_adds_the_difference(desk: Desk) -> None:
+    """Two samples become five: three are added, gauges are new, verdict and session values stay as first counted."""
+    desk.deliver(report(peer("p1", audio([0.0, 0.0]))))
+    grown = report(peer("p1", audio([0.0, 0.0, 0.3, 0.3, 0.3])))
+    committed = desk.deliver(grown)
+    assert committed.receipt == Receipt(grown=1)
+    assert desk.samples() == 5.0
+    assert desk.count("webrtc_media_seconds_total", "prod", "standup", "send", "audio", "poor") == 30.0
+    assert desk.count("webrtc_peer_sessions_total", "prod", "standup", "good", "") == 1.0
+    assert desk.count("webrtc_peer_sessions_total", "prod", "standup", "poor", "packet_loss") == 0.0
+    assert committed.peers[key(), "p1"].verdict == "poor"
+    assert desk.deliver(grown).receipt == Receipt(duplicate=1)
+    assert desk.samples() == 5.0
+
+
+def test_what_shrank_or_merely_changed_is_a_duplicate(desk: Desk) -> None:
+    """Fewer windows, or as many with other values, change nothing."""
+    desk.deliver(report(peer("p1", audio([0.0, 0.0, 0.0]))))
+    assert desk.deliver(report(peer("p1", audio([0.5, 0.5])))).receipt == Receipt(duplicate=1)
+    assert desk.deliver(report(peer("p1", audio([0.5, 0.5, 0.5])))).receipt == Receipt(duplicate=1)
+    assert desk.count("webrtc_media_seconds_total", "prod", "standup", "send", "audio", "poor") == 0.0
+
+
+def test_growth_after_the_view_is_counted_but_not_shown(desk: Desk) -> None:
+    """One grown peer of a session that has left the view would pass for the whole session."""
+    desk.deliver(report(peer("p1", audio([0.0]))))
+    with desk.ledger.transaction(START) as transaction:
+        transaction.remove_session(key())
+    committed = desk.deliver(report(peer("p1", audio([0.0, 0.0]))))
+    assert desk.samples() == 2.0
+    assert (committed.sessions, committed.peers) == (set(), {})
+    assert list(desk.ledger.sessions()) == []
+
+
+def test_rejected_samples_count_once_and_grow(desk: Desk) -> None:
+    """Left-out values are counted with their report: not again with its repetition, the difference with its growth."""
+    series = ("webrtc_exporter_samples_rejected_total", "prod", "out_of_range")
+    one = replace(report(peer("p1", audio([0.0]))), rejected_samples=(("out_of_range", 2),))
+    desk.deliver(one)
+    desk.deliver(one)
+    assert desk.count(*series) == 2.0
+    desk.deliver(replace(report(peer("p1", audio([0.0, 0.0]))), rejected_samples=(("out_of_range", 5),)))
+    assert desk.count(*series) == 5.0
+    room = replace(report(peer("p1", audio([0.0])), peer("p2"), of=key("s2")), rejected_samples=(("out_of_range", 1),))
+    desk.deliver(room, room)
+    assert desk.count(*series) == 6.0
+
+
+def test_a_session_without_peers_counts(desk: Desk) -> None:
+    """It is seen once, and in view."""
+    empty = report(of=key("empty"))
+    assert desk.deliver(empty).receipt == Receipt(new=1)
+    assert desk.deliver(empty).receipt == Receipt()
+    assert desk.count("webrtc_sessions_total", "prod", "standup") == 1.0
+    assert [stored.session.key for stored in desk.ledger.sessions()] == [key("empty")]
+
+
+def test_a_peer_that_came_twice_counts_twice_and_shows_once(desk: Desk) -> None:
+    """Each stay counts; the longer one gives the gauges, whatever order they come in."""
+    long = peer("p1", audio([0.0] * 5), stay="a", seconds=50.0)
+    short = peer("p1", audio([0.3]), stay="b", seconds=10.0)
+    first = desk.deliver(report(long, short))
+    assert first.receipt == Receipt(new=2)
+    assert first.peers[key(), "p1"].stay == "a"
+    second = desk.deliver(report(short, long, of=key("s2")))
+    assert second.peers[key("s2"), "p1"].stay == "a"
+    good = desk.count("webrtc_peer_sessions_total", "prod", "standup", "good", "")
+    poor = desk.count("webrtc_peer_sessions_total", "prod", "standup", "poor", "packet_loss")
+    assert (good, poor) == (2.0, 2.0)
+
+
+def test_a_known_session_with_a_new_peer_counts_the_peer(desk: Desk) -> None:
+    """A room of watchRTC is delivered again with one more peer: only that one is new."""
+    desk.deliver(report(peer("p1", audio([0.0]))))
+    receipt = desk.deliver(report(peer("p1", audio([0.0])), peer("p2", audio([0.0])))).receipt
+    assert receipt == Receipt(new=1, duplicate=1)
+    assert desk.count("webrtc_sessions_total", "prod", "standup") == 1.0
+
+
+def test_summaries_do_not_grow(desk: Desk) -> None:
+    """A room of summaries that comes again with other values (keys set later) is a duplicate."""
+    desk.deliver(summarised(0.0))
+    assert desk.deliver(summarised(0.3)).receipt == Receipt(duplicate=1)
+
+
+def test_rejected_documents_count_once(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """A bad document is logged and counted the first time it comes, also after a restart."""
+    bad = RejectedDocument(reason="malformed", digest=b"d" * 16, message="a.json: element 3: expected an object")
+    assert desk.deliver(rejected=(bad, bad)).receipt == Receipt(rejected=1)
+    desk.restart()
+    assert desk.deliver(rejected=(bad,)).receipt == Receipt()
+    assert desk.count("webrtc_exporter_reports_rejected_total", "prod", "malformed") == 1.0
+    assert caplog.messages == ["prod: malformed: a.json: element 3: expected an object"]
+
+
+def test_what_a_source_wants_remembered_is_committed_with_the_rest(desk: Desk) -> None:
+    """Tasks and objects of a delivery are known to the next process."""
+    desk.deliver(
+        report(peer("p1", audio([0.0]))),
+        new_tasks=(Task(key="a", due=1.0), Task(key="b", due=2.0), Task(key="c", due=3.0)),
+        postponed_tasks=(Task(key="a", due=9.0, attempts=1),),
+        finished_tasks=("c",),
+        read_objects=(ObjectIdentity("f.json", "1"),),
+    )
+    desk.restart()
+    assert [(task.key, task.due) for task in desk.ledger.due_tasks("prod", START, 9)] == [("b", 2.0), ("a", 9.0)]
+    assert desk.ledger.unread("prod", [ObjectIdentity("f.json", "1")]) == []
+
+
+def test_the_newest_session_end_is_remembered(desk: Desk) -> None:
+    """It only moves forward, and survives a restart."""
+    assert desk.deliver(report(of=key("a"), end=START + 50.0)).newest_end == START + 50.0
+    assert desk.deliver(report(of=key("b"), end=START + 40.0)).newest_end is None
+    desk.restart()
+    assert desk.ledger.newest_end("prod") == START + 50.0
+    assert desk.ledger.newest_end("other") is None
+
+
+def test_a_session_that_does_not_say_when_it_ended_has_the_lag_of_its_peers(desk: Desk) -> None:
+    """The latest peer's end stands for it."""
+    one = report(peer("p1", seconds=60.0), peer("p2", seconds=90.0))
+    desk.deliver(Report(session=Session(key=key()), peers=one.peers), now=START + 100.0)
+    assert desk.ledger.counts["webrtc_report_lag_seconds", "prod"].amounts[-1] == 10.0

@@ -1,0 +1,208 @@
+"""What the page shows and for how long: view, expiry, cap, first exposure at zero, and the same after a restart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exporter.config import MetricsSettings
+from exporter.ledger import Ledger
+from exporter.metrics.catalogue import catalogue
+from exporter.pipeline.ingest import Ingest
+from exporter.pipeline.publisher import Publisher
+from exporter.quality import Thresholds
+from exporter.sources.base import Delivery
+from exporter.values import Duration
+from tests.reports import START, audio, key, peer, report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from exporter.model import Report
+
+NOW = START + 600.0
+
+
+class Page:
+    """Ledger, ingest and publisher of a process, with time as an argument."""
+
+    def __init__(self, folder: Path, settings: MetricsSettings) -> None:
+        self._folder, self._settings = folder, settings
+        self._open()
+
+    def _open(self) -> None:
+        families = catalogue(histogram_rooms=self._settings.histogram_rooms)
+        self.ledger = Ledger.open(self._folder)
+        self.ingest = Ingest(self.ledger, families, Thresholds())
+        self.publisher = Publisher(self.ledger, families, self._settings, Thresholds(), 0)
+        self.publisher.load()
+
+    def restart(self, settings: MetricsSettings | None = None) -> None:
+        """The process ends and another begins."""
+        self.ledger.close()
+        self._settings = settings or self._settings
+        self._open()
+
+    def deliver(self, *reports: Report, now: float = NOW) -> None:
+        """Commits reports and hands them to the page."""
+        committed = self.ingest.commit("prod", Delivery(reports=reports), now)
+        self.publisher.take(committed, now)
+
+    def text(self, now: float = NOW, *, read: bool = False) -> list[str]:
+        """The sample lines of the page as it is published now, and whether a Prometheus has read the one before."""
+        generation = self.publisher.generation.number
+        self.publisher.publish(now, generation if read else 0)
+        body = self.publisher.generation.body(b"", open_metrics=False, gzip=False)
+        return [line for line in b"".join(body.chunks).decode().splitlines() if not line.startswith("#")]
+
+    def has(self, start: str, now: float = NOW) -> list[str]:
+        """The lines that begin so."""
+        return [line for line in self.text(now) if line.startswith(start)]
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Page]:
+    """A page with the default settings."""
+    opened = Page(tmp_path, MetricsSettings())
+    yield opened
+    opened.ledger.close()
+
+
+def sessions(lines: list[str]) -> list[str]:
+    """The session ids of the verdict lines of rooms."""
+    return sorted(line.split('"')[5] for line in lines if line.startswith("webrtc_room_verdict"))
+
+
+def test_a_room_is_updated_as_its_peers_arrive(page: Page) -> None:
+    """One good peer makes a good room; four poor ones that come later make it poor. One verdict series each."""
+    page.deliver(report(peer("p0", audio([0.0]))))
+    assert page.has("webrtc_room_verdict") == [
+        'webrtc_room_verdict{source="prod",room_id="standup",session_id="s1",verdict="good",reason=""} 1.0',
+    ]
+    for number in range(1, 5):
+        page.deliver(report(peer(f"p{number}", audio([0.4]))))
+    assert page.has("webrtc_room_verdict") == [
+        'webrtc_room_verdict{source="prod",room_id="standup",session_id="s1",verdict="poor",reason="packet_loss"} 1.0',
+    ]
+    # Five peers with 10 s each: the mean of 0, .4, .4, .4 and .4.
+    (loss,) = page.has("webrtc_room_packet_loss_ratio")
+    assert float(loss.split()[-1]) == pytest.approx(0.32)
+    assert len(page.has("webrtc_peer_verdict")) == 5
+
+
+def test_a_session_vanishes_its_time_to_live_after_its_last_report(page: Page) -> None:
+    """Default one hour; a report that comes later in the session keeps all of it in view longer."""
+    page.deliver(report(peer("p1", audio([0.0])), of=key("a")), now=NOW)
+    page.deliver(report(peer("p1", audio([0.0])), of=key("b")), now=NOW)
+    page.deliver(report(peer("p2", audio([0.0])), of=key("a")), now=NOW + 1800.0)
+    assert sessions(page.text(NOW + 3599.0)) == ["a", "b"]
+    assert sessions(page.text(NOW + 3600.0)) == ["a"]
+    assert sessions(page.text(NOW + 5400.0)) == []
+    assert not [line for line in page.text(NOW + 5400.0) if line.startswith(("webrtc_room_", "webrtc_peer_info"))]
+    assert list(page.ledger.sessions()) == []
+
+
+def test_a_restart_shows_the_same_page(page: Page) -> None:
+    """Sessions in view with their expiry, counts, and what is still held at zero."""
+    page.deliver(report(peer("p1", audio([0.0, 0.3])), peer("p2"), of=key("a")), now=NOW)
+    page.text(NOW)
+    page.text(NOW + 30.0, read=True)
+    page.deliver(report(peer("p1", audio([0.1])), of=key("b", "other")), now=NOW + 31.0)
+    before = page.text(NOW + 40.0)
+    page.restart()
+    assert sorted(page.text(NOW + 40.0)) == sorted(before)
+    assert 'webrtc_sessions_total{source="prod",room_id="standup"} 1.0' in before
+    assert 'webrtc_sessions_total{source="prod",room_id="other"} 0.0' in before
+    assert sessions(page.text(NOW + 3600.0)) == ["b"]
+
+
+def test_a_new_series_is_shown_at_zero_first(page: Page) -> None:
+    """Zeros until a Prometheus has read them and 30 s have passed; afterwards new increments show at once."""
+    line = 'webrtc_sessions_total{source="prod",room_id="standup"}'
+    page.deliver(report(peer("p1", audio([0.0])), of=key("a")))
+    assert f"{line} 0.0" in page.text(NOW)
+    assert f"{line} 0.0" in page.text(NOW + 60.0)
+    assert f"{line} 1.0" in page.text(NOW + 61.0, read=True)
+    page.deliver(report(peer("p1", audio([0.0])), of=key("b")), now=NOW + 62.0)
+    assert f"{line} 2.0" in page.text(NOW + 62.0)
+
+
+def test_counts_of_a_room_leave_after_its_time_to_live(page: Page) -> None:
+    """24 h after the room's last report; those of the source stay; a room that comes back begins at zero."""
+    page.deliver(report(peer("p1", audio([0.0])), of=key("a")))
+    page.text(NOW)
+    page.text(NOW + 30.0, read=True)
+    assert page.has("webrtc_sessions_total", NOW + 86_399.0)
+    assert not page.has("webrtc_sessions_total", NOW + 86_400.0)
+    assert page.has("webrtc_report_lag_seconds_count", NOW + 86_400.0) == [
+        'webrtc_report_lag_seconds_count{source="prod"} 1.0',
+    ]
+    assert ("webrtc_sessions_total", "prod", "standup") not in page.ledger.counts
+    page.restart()
+    page.deliver(report(peer("p1", audio([0.0])), of=key("b")), now=NOW + 90_000.0)
+    assert page.has("webrtc_sessions_total", NOW + 90_000.0) == [
+        'webrtc_sessions_total{source="prod",room_id="standup"} 0.0',
+    ]
+
+
+def test_the_cap_takes_the_oldest_sessions_first(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Past `max_series` the oldest leave, are counted, and do not come back after a restart."""
+    page = Page(tmp_path, MetricsSettings())
+    for number in range(5):
+        page.deliver(report(peer("p1", audio([0.0])), of=key(f"s{number}")), now=NOW + number)
+    page.text(NOW + 5.0)
+    whole = page.publisher.series
+    # Room for the counts and for three of the five sessions.
+    limit = whole["counts"] + whole["sessions"] * 3 // 5
+    page.restart(MetricsSettings(max_series=limit))
+    assert sessions(page.text(NOW + 5.0)) == ["s2", "s3", "s4"]
+    assert page.publisher.evicted == whole["sessions"] * 2 // 5
+    assert sum(page.publisher.series.values()) <= limit
+    assert "metrics.max_series" in caplog.text
+    page.restart()
+    assert sessions(page.text(NOW + 6.0)) == ["s2", "s3", "s4"]
+    page.ledger.close()
+
+
+def test_without_rooms_counts_are_by_source(tmp_path: Path) -> None:
+    """`histogram_rooms: false`: one series for all rooms, which no room's age takes away."""
+    page = Page(tmp_path, MetricsSettings(histogram_rooms=False, zero_hold=Duration(0)))
+    page.deliver(report(peer("p1", audio([0.0])), of=key("a", "one")))
+    page.deliver(report(peer("p1", audio([0.0])), of=key("a", "two")))
+    page.text(NOW)
+    assert 'webrtc_sessions_total{source="prod"} 2.0' in page.text(NOW + 86_401.0, read=True)
+    page.ledger.close()
+
+
+def test_counts_made_with_rooms_are_not_mixed_with_those_without(tmp_path: Path) -> None:
+    """After `histogram_rooms` was switched off the page has one label set a family."""
+    page = Page(tmp_path, MetricsSettings())
+    page.deliver(report(peer("p1", audio([0.0])), of=key("a")))
+    page.restart(MetricsSettings(histogram_rooms=False))
+    page.deliver(report(peer("p1", audio([0.0])), of=key("b")))
+    assert page.has("webrtc_sessions_total") == ['webrtc_sessions_total{source="prod"} 0.0']
+    page.ledger.close()
+
+
+def test_the_page_is_published_only_when_it_changed(page: Page) -> None:
+    """Between changes the generation, and with it what was compressed, stays."""
+    page.deliver(report(peer("p1", audio([0.0]))))
+    page.text(NOW)
+    first = page.publisher.generation
+    page.text(NOW + 1.0)
+    assert page.publisher.generation is first
+
+
+def test_the_latest_sessions_come_first(page: Page) -> None:
+    """For the landing page: the last ingested first, as many as asked for."""
+    for number in range(60):
+        page.deliver(report(peer("p1", audio([0.4])), of=key(f"s{number}")), now=NOW + number)
+        page.text(NOW + number)
+    lines = page.publisher.latest_sessions(2)
+    assert [(line.session_id, line.verdict, line.reason, line.peers) for line in lines] == [
+        ("s59", "poor", "packet_loss", 1),
+        ("s58", "poor", "packet_loss", 1),
+    ]
+    assert len(page.publisher.latest_sessions(1000)) == 50
