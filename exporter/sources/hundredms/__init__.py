@@ -1,0 +1,9 @@
+"""100ms: finished sessions and the statistics of their peers, over the vendor's REST API."""
+
+from __future__ import annotations
+
+from exporter.sources.base import SourceType
+from exporter.sources.hundredms.settings import HundredMsSettings
+from exporter.sources.hundredms.source import open_source
+
+SOURCE_TYPE = SourceType(name="100ms", settings=HundredMsSettings, open=open_source)

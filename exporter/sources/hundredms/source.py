@@ -1,0 +1,274 @@
+"""The 100ms source: finds finished sessions, asks for each peer's statistics when they are due, hands over reports."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from exporter.model import Report
+from exporter.sources.base import Delivery, PollError, RejectedDocument, digest
+from exporter.sources.hundredms import schedule
+from exporter.sources.hundredms.answers import AnswerTooLargeError, PauseError, RefusedError, RequestError
+from exporter.sources.hundredms.client import ApiClient
+from exporter.sources.hundredms.discovery import LARGE_BODY_BYTES, list_pages
+from exporter.sources.hundredms.facts import read_notes
+from exporter.sources.hundredms.outcome import Outcome, settle
+from exporter.sources.hundredms.parser import empty_report, parse_peer_stats
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+
+    from exporter.model import Session
+    from exporter.sources.base import Events, Intake, Task
+    from exporter.sources.hundredms.facts import PeerFacts
+    from exporter.sources.hundredms.sessions import FoundSession
+    from exporter.sources.hundredms.settings import HundredMsSettings
+
+logger = logging.getLogger(__name__)
+
+#: Asking goes on for so long before the next poll lists again what is new.
+WORK_SECONDS = 300.0
+#: Tasks taken from the ledger at once.
+BATCH = 5000
+#: New tasks handed over at once: a session may have 20 000 peers.
+TASKS_PER_DELIVERY = 1000
+#: So many failed calls one after another are no longer those peers' fault: the rest waits for the next poll.
+FAILURES_THAT_STOP = 10
+
+
+@asynccontextmanager
+async def open_source(settings: HundredMsSettings, events: Events) -> AsyncIterator[HundredMsSource]:
+    """Opens the source; its connections are closed at the end."""
+    async with ApiClient(settings, events) as client:
+        yield HundredMsSource(settings, client, events)
+
+
+class _Round:
+    """What one poll's calls for peers have come to."""
+
+    def __init__(self, ends: float) -> None:
+        self.ends = ends
+        self.answered = 0
+        self.failed_in_a_row = 0
+        #: The latest failure of a call.
+        self.failure: RequestError | None = None
+        #: Why no more peers are asked for in this poll.
+        self.stop: PollError | PauseError | None = None
+
+    def answer(self) -> None:
+        self.answered += 1
+        self.failed_in_a_row = 0
+
+    def fail(self, failure: RequestError) -> None:
+        self.failure = failure
+        self.failed_in_a_row += 1
+        if self.failed_in_a_row >= FAILURES_THAT_STOP:
+            self.stop = PollError(failure.reason, f"{self.failed_in_a_row} calls in a row failed, the last: {failure}")
+
+    def problem(self, *, listed: bool) -> PollError | None:
+        """What is wrong with the source as a whole; single failed calls are not."""
+        if isinstance(self.stop, PollError):
+            return self.stop
+        if self.failure is None or self.answered or (listed and self.failure.reason != "unauthorized"):
+            return None
+        return PollError(self.failure.reason, str(self.failure))
+
+
+class HundredMsSource:
+    """One 100ms workspace."""
+
+    def __init__(self, settings: HundredMsSettings, client: ApiClient, events: Events) -> None:
+        self._settings = settings
+        self._client = client
+        self._events = events
+        #: Sessions that the ledger has the tasks of, so that it is not asked at each poll; those in the look-back only.
+        self._announced: set[object] = set()
+        #: Keys of tasks without data yet, as far as this process has met them.
+        self._waiting: set[str] = set()
+        #: Rooms of configured sessions, learnt from answers.
+        self._rooms: dict[str, str] = {}
+
+    async def poll(self, intake: Intake) -> None:
+        """Lists finished sessions, then asks for every peer that is due.
+
+        Raises:
+            PollError: sessions could not be listed, the token is not accepted, or no call at all was answered.
+        """
+        await self._announce_fixed(intake)
+        listing_failure = await self._discover(intake)
+        round_ = await self._work_due(intake)
+        if listing_failure:
+            raise PollError(listing_failure.reason, str(listing_failure))
+        problem = round_.problem(listed=bool(self._settings.discovery.lookback))
+        if problem:
+            raise problem
+
+    async def _announce_fixed(self, intake: Intake) -> None:
+        now = intake.now()
+        fixed = [each for each in self._settings.discovery.sessions if each not in self._announced]
+        await self._announce(intake, [task for each in fixed for task in schedule.fixed_tasks(each, now)])
+        self._announced.update(fixed)
+
+    async def _discover(self, intake: Intake) -> RequestError | None:
+        """Lists what is new. A failure that still lets peers be asked for is returned, any other one raised."""
+        discovery = self._settings.discovery
+        if not discovery.lookback:
+            return None
+        failure = None
+        seen: set[object] = set(discovery.sessions)
+        for room_id in discovery.rooms or ("",):
+            try:
+                async for page in list_pages(self._client, discovery, room_id, intake.now()):
+                    await self._take_page(intake, page.found, page.rejected, seen)
+            except RequestError as error:
+                if isinstance(error, PauseError) or error.reason not in {"http_status", "malformed"}:
+                    raise PollError(error.reason, str(error)) from None
+                failure = error
+        if failure is None:
+            self._announced = seen
+        return failure
+
+    async def _take_page(
+        self,
+        intake: Intake,
+        found: Sequence[FoundSession],
+        rejected: Sequence[RejectedDocument],
+        seen: set[object],
+    ) -> None:
+        fresh_rejected = [each for each in rejected if each.digest not in self._announced]
+        if fresh_rejected:
+            await intake.deliver(Delivery(rejected=tuple(fresh_rejected)))
+        fresh = {_fingerprint(each): each for each in found if _fingerprint(each) not in self._announced}
+        await self._announce(intake, self._new_tasks(fresh.values(), intake.now()))
+        handled = {each.digest for each in rejected} | {_fingerprint(each) for each in found}
+        seen |= handled
+        self._announced |= handled
+
+    def _new_tasks(self, sessions: Iterable[FoundSession], now: float) -> Iterator[Task]:
+        stats = self._settings.peer_stats
+        for found in sessions:
+            if 0 < stats.max_peers_per_session < len(found.peers):
+                logger.info(
+                    "session %r: asking for %d of its %d peers, as max_peers_per_session says",
+                    found.session.session_id,
+                    stats.max_peers_per_session,
+                    len(found.peers),
+                )
+            yield from schedule.new_tasks(found, stats, now)
+
+    async def _announce(self, intake: Intake, tasks: Iterable[Task]) -> None:
+        now = intake.now()
+        chunk: list[Task] = []
+        for task in tasks:
+            chunk.append(task)
+            # One that is due already may be done already, too; whether it is will show when the ledger hands it out.
+            if task.due > now:
+                self._waiting.add(task.key)
+            if len(chunk) == TASKS_PER_DELIVERY:
+                await intake.deliver(Delivery(new_tasks=tuple(chunk)))
+                chunk = []
+        if chunk:
+            await intake.deliver(Delivery(new_tasks=tuple(chunk)))
+
+    async def _work_due(self, intake: Intake) -> _Round:
+        """Works through what was due when it began; what is put off meanwhile waits for the next poll."""
+        began = intake.now()
+        round_ = _Round(began + WORK_SECONDS)
+        while not round_.stop and intake.now() < round_.ends:
+            tasks = [task for task in await intake.due_tasks(BATCH) if task.due <= began]
+            self._waiting.update(task.key for task in tasks if not read_notes(task).delivered)
+            self._events.backlog(len(self._waiting))
+            if not tasks:
+                break
+            await self._work_batch(intake, tasks, round_)
+        return round_
+
+    async def _work_batch(self, intake: Intake, tasks: Sequence[Task], round_: _Round) -> None:
+        remaining = iter(tasks)
+
+        async def work() -> None:
+            for task in remaining:
+                if round_.stop or intake.now() >= round_.ends:
+                    return
+                await self._work_task(intake, task, round_)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self._settings.peer_stats.concurrency, len(tasks))):
+                    group.create_task(work())
+        except BaseExceptionGroup as failures:
+            # What failed is the ledger; whoever polls knows its errors one by one.
+            raise failures.exceptions[0] from None
+
+    async def _work_task(self, intake: Intake, task: Task, round_: _Round) -> None:
+        notes = read_notes(task)
+        session = notes.session.session(self._settings.name, room_id=self._rooms.get(notes.session.session_id, ""))
+        if notes.peer is None:
+            await intake.deliver(Delivery(reports=(Report(session=session),), finished_tasks=(task.key,)))
+            self._done(task.key)
+            return
+        try:
+            outcome = await self._ask(session, notes.peer, round_)
+        except (PauseError, PollError) as error:
+            round_.stop = error
+            return
+        if not notes.session.room_id and outcome.report:
+            self._rooms[notes.session.session_id] = outcome.report.session.key.room_id
+        delivery = settle(task, notes, outcome, empty_report(session, notes.peer), self._settings, intake.now())
+        await intake.deliver(delivery)
+        if delivery.reports or delivery.finished_tasks:
+            self._done(task.key)
+
+    async def _ask(self, session: Session, peer: PeerFacts, round_: _Round) -> Outcome:
+        """Asks for one peer.
+
+        Raises:
+            PauseError: the vendor wants no calls now.
+            PollError: there is no token that the vendor accepts.
+        """
+        query = {"session_id": session.key.session_id, "peer_id": peer.peer_id}
+        try:
+            answer = await self._client.get("analytics/peer-stats", query)
+        except PauseError:
+            raise
+        except AnswerTooLargeError as error:
+            round_.answer()
+            name = digest(f"{session.key.session_id}/{peer.peer_id}".encode())
+            rejected = RejectedDocument(reason="too_large", digest=name, message=f"{query}: {error}")
+            return Outcome(rejected=rejected, answered=True, final=True)
+        except RequestError as error:
+            if isinstance(error, RefusedError) and error.is_about_token:
+                raise PollError(error.reason, str(error)) from None
+            logger.info("session %r, peer %r: %s", session.key.session_id, peer.peer_id, error)
+            round_.fail(error)
+            return Outcome()
+        round_.answer()
+        if not answer.found:
+            return Outcome(answered=True)
+        return await _parse(answer.body, session, peer)
+
+    def _done(self, key: str) -> None:
+        self._waiting.discard(key)
+        self._events.backlog(len(self._waiting))
+
+
+async def _parse(body: bytes, session: Session, peer: PeerFacts) -> Outcome:
+    try:
+        if len(body) < LARGE_BODY_BYTES:
+            parsed = parse_peer_stats(body, session, peer)
+        else:
+            parsed = await asyncio.to_thread(parse_peer_stats, body, session, peer)
+    except Exception:
+        # A document that finds a fault of ours must not stand first in every poll and stop all others.
+        logger.exception("session %r, peer %r: the answer could not be read", session.key.session_id, peer.peer_id)
+        return Outcome()
+    if isinstance(parsed, RejectedDocument):
+        return Outcome(rejected=parsed)
+    return Outcome(report=parsed, answered=True)
+
+
+def _fingerprint(found: FoundSession) -> tuple[str, int]:
+    """Tells a session that was announced from one that has got more peers since."""
+    return found.session.session_id, len(found.peers)
