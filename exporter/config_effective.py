@@ -1,0 +1,73 @@
+"""What is in force: the settings as YAML without secrets, and those of them that this version does not carry out."""
+
+from __future__ import annotations
+
+import re
+from itertools import zip_longest
+from operator import attrgetter
+from typing import cast
+
+from msgspec import Struct
+from msgspec.structs import fields
+
+from exporter import config_yaml
+from exporter.settings import Settings, ShardSettings
+from exporter.values import MASK, Duration, Secret, Url, mask_url
+
+#: Names of free-form options, such as those of an object store, that hold secrets without being typed so.
+_SECRET_NAME = re.compile(
+    r"(?i)secret|token|passw|passphrase|credential|signature|salt|(?:^|_|-)(?:sas|pwd)(?:$|_|-)"
+    r"|(?:access|account|api|private|shared|sas|encryption|master|storage)[_-]?key",
+)
+
+#: What is checked but not carried out yet: the key, and the value that asks for nothing.
+_NOT_DONE_YET: dict[str, object] = {
+    "remote_write": (),
+    "shard": ShardSettings(),
+    "metrics.pseudonyms": None,
+    "metrics.per_track": False,
+}
+#: The same for the keys of a source, whatever its type.
+_NOT_DONE_YET_IN_SOURCES: dict[str, object] = {
+    "webhook": None,
+    "push": None,
+}
+
+
+def effective(settings: Settings) -> str:
+    """Writes the settings in force as YAML, defaults included, secrets masked. What is not set is left out."""
+    parts = _keys(settings)
+    del parts["source_types"]
+    types = zip_longest(settings.sources, settings.source_types)
+    parts["sources"] = [{"name": source.name, "type": kind, **_keys(cast("Struct", source))} for source, kind in types]
+    return config_yaml.dump(parts)
+
+
+def unsupported(settings: Settings) -> list[str]:
+    """Names the keys that are configured, but that this version does nothing about, such as `sources[0].webhook`."""
+    keys = [key for key, nothing in _NOT_DONE_YET.items() if attrgetter(key)(settings) != nothing]
+    return keys + [
+        f"sources[{index}].{key}"
+        for index, source in enumerate(settings.sources)
+        for key, nothing in _NOT_DONE_YET_IN_SOURCES.items()
+        if getattr(source, key, nothing) != nothing
+    ]
+
+
+def _plain(value: object, key: str) -> object:
+    if isinstance(value, Struct):
+        return _keys(value)
+    if isinstance(value, dict):
+        return {name: _plain(each, name) for name, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(each, key) for each in value]
+    if isinstance(value, Secret | Url):
+        return repr(value)
+    if isinstance(value, str):
+        return MASK if value and _SECRET_NAME.search(key) and not key.endswith("_file") else mask_url(value)
+    return str(value) if isinstance(value, Duration) else value
+
+
+def _keys(part: Struct) -> dict[str, object]:
+    values = {each.encode_name: getattr(part, each.name) for each in fields(part)}
+    return {key: _plain(value, key) for key, value in values.items() if value is not None}
