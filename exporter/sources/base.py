@@ -164,6 +164,10 @@ class SourceSettings(Protocol):
         """The application's own keys that become labels of `webrtc_peer_info`."""
         ...
 
+    def problems(self) -> list[tuple[str, str]]:
+        """What is wrong between keys: each key's path within the source, and what is wrong and was expected."""
+        ...
+
 
 class SourceType(Struct, frozen=True, kw_only=True):
     """What a vendor's package defines."""

@@ -1,0 +1,1 @@
+"""Simulated calls and simulated vendors, for the demo, the tests and the benchmarks."""

@@ -1,0 +1,110 @@
+"""The real exporter as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+
+from tests.oracle.prometheus import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+_PATIENCE = 60.0
+_PAUSE = 0.1
+OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
+
+
+class Exporter:
+    """A running exporter."""
+
+    def __init__(self, process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+        self.process = process
+        #: `127.0.0.1:PORT`
+        self.address = address
+        self.log = log
+        self._client = httpx.Client(base_url=f"http://{address}", timeout=_PATIENCE, trust_env=False)
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        """One request; header names are written with `_` for `-`."""
+        return self._client.get(path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    def post(self, path: str) -> httpx.Response:
+        """One request that changes something."""
+        return self._client.post(path)
+
+    def page(self, *, open_metrics: bool = False) -> str:
+        """The page of `/metrics`."""
+        response = self.get("/metrics", accept=OPEN_METRICS if open_metrics else "text/plain")
+        assert response.status_code == httpx.codes.OK
+        return response.text
+
+    def until(self, what: str, holds: Callable[[], object]) -> None:
+        """Waits until something holds.
+
+        Raises:
+            AssertionError: it does not within a minute, or the process has ended; the text has the end of its log.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            assert self.process.poll() is None, f"the exporter ended: {self.log_end()}"
+            try:
+                if holds():
+                    return
+            except httpx.TransportError:
+                pass
+            assert time.monotonic() < deadline, f"not within {_PATIENCE} s: {what}\n{self.log_end()}"
+            time.sleep(_PAUSE)
+
+    def until_ready(self) -> None:
+        """Waits until the first poll of each source has ended."""
+        self.until("ready", lambda: self.get("/-/ready").status_code == httpx.codes.OK)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ends the process; gives its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=_PATIENCE)
+
+    def log_end(self) -> str:
+        """The last lines of its log."""
+        return self.log.read_text(encoding="utf-8", errors="replace")[-3000:]
+
+    def close(self) -> None:
+        """Kills the process if it still runs."""
+        self._client.close()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def running_exporter(config: Path, storage: Path, *flags: str) -> Iterator[Exporter]:
+    """Starts `python -m exporter`; it need not be ready yet."""
+    address = f"127.0.0.1:{free_port()}"
+    log = storage.with_name(f"{storage.name}.log")
+    command: Sequence[str] = (
+        sys.executable,
+        "-m",
+        "exporter",
+        f"--config.file={config}",
+        f"--storage.path={storage}",
+        f"--web.listen-address={address}",
+        *flags,
+    )
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "NO_PROXY": "*"}
+        )
+    exporter = Exporter(process, address, log)
+    try:
+        yield exporter
+    finally:
+        exporter.close()

@@ -1,0 +1,119 @@
+"""Both vendors, simulated: one serves its API from a thread, the other writes files."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from exporter.demo import hundredms_documents, watchrtc_documents
+from exporter.demo.hundredms_server import Credentials, Faults, HundredMsServer
+from exporter.demo.media import record
+from exporter.demo.scenarios import SCENARIOS
+from exporter.demo.serving import serving
+from exporter.demo.simulation import meeting
+from exporter.demo.truth import Meeting
+from exporter.demo.watchrtc_files import DataStreamFolder
+from exporter.demo.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tests.oracle import Expected
+
+TOKEN = "a-management-token"  # noqa: S105 - of a vendor that is simulated
+_MINUTES = 4.0
+
+
+class Vendors(Struct, frozen=True, kw_only=True):
+    """The meetings of both vendors, and where an exporter finds them."""
+
+    hundredms: tuple[Meeting, ...]
+    watchrtc: tuple[Meeting, ...]
+    base_url: str
+    folder: Path
+    server: HundredMsServer
+
+    def session_rows(self) -> list[dict[str, Any]]:
+        """What `GET /v2/sessions` gives of all meetings."""
+        return [_plain(hundredms_documents.session_row(held, time.time())) for held in self.hundredms]
+
+    def peer_stats(self) -> dict[tuple[str, str], Any]:
+        """Every peer's statistics, by session and peer id."""
+        documents = {}
+        for held in self.hundredms:
+            recording, session = record(held), hundredms_documents.session_id(held)
+            for number in range(len(held.participants)):
+                peer = hundredms_documents.peer_id(held, number)
+                documents[session, peer] = _plain(hundredms_documents.peer_stats(recording, number))
+        return documents
+
+    def rooms(self) -> list[dict[str, Any]]:
+        """Every room of the data-stream files."""
+        return [_plain(watchrtc_documents.room_document(record(held))) for held in self.watchrtc]
+
+
+def meetings(seed: str, end: float, vendor_rooms: str) -> tuple[Meeting, ...]:
+    """One short meeting of every scenario that ended at `end` (Unix seconds), and one before it in the same room."""
+    held = [
+        meeting(seed, scenario, end - _MINUTES * 60.0 - 1.0, room=f"{vendor_rooms}-{scenario}", minutes=_MINUTES)
+        for scenario in SCENARIOS
+    ]
+    before = meeting(seed, "good_call", end - _MINUTES * 180.0, room=f"{vendor_rooms}-good_call", minutes=_MINUTES)
+    return tuple(sorted([*held, before], key=lambda each: each.start))
+
+
+@contextmanager
+def simulated_vendors(folder: Path, ended: float, faults: Faults) -> Iterator[Vendors]:
+    """Serves and writes meetings that came to their end at `ended` (Unix seconds)."""
+    hundredms, watchrtc = meetings("one", ended, "hms"), meetings("two", ended, "watch")
+    server = HundredMsServer(World(hundredms), time.time, Credentials(token=TOKEN), faults)
+    folder.mkdir()
+    # Written as of later, so that the interval in which the meetings ended is over.
+    DataStreamFolder(folder, World(watchrtc), begin=0.0).write(ended + 120.0)
+    with _in_a_thread(server) as base_url:
+        yield Vendors(hundredms=hundredms, watchrtc=watchrtc, base_url=base_url, folder=folder, server=server)
+
+
+@contextmanager
+def _in_a_thread(server: HundredMsServer) -> Iterator[str]:
+    loop = asyncio.new_event_loop()
+    urls: list[str] = []
+    ready, stop = threading.Event(), asyncio.Event()
+
+    async def serve() -> None:
+        async with serving(server.application) as url:
+            urls.append(f"{url}/v2")
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    try:
+        assert ready.wait(10.0)
+        yield urls[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
+def _plain(document: object) -> Any:  # noqa: ANN401 - JSON
+    """A document as it comes out of the vendor's JSON."""
+    return json.loads(json.dumps(document))
+
+
+def expected_of(vendors: Vendors, keys: Sequence[str]) -> Expected:
+    """What the page must show of these meetings, by the oracle."""
+    from tests.oracle import expected  # noqa: PLC0415 - only tests that compare need it
+
+    return expected(
+        {"meetings": (vendors.session_rows(), vendors.peer_stats())},
+        {"watch": (vendors.rooms(), keys)},
+    )
