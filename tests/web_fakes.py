@@ -1,0 +1,80 @@
+"""A pipeline that answers what a test wants."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from exporter.web.app import application
+from exporter.web.face import Scrape, SessionLine, SourceState
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+TEXT_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class FakeFace:
+    """A face whose answers are attributes; it notes how it was asked."""
+
+    def __init__(self) -> None:
+        self.chunks: tuple[bytes, ...] = (b"# HELP up Up.\n", b"# TYPE up gauge\n", b"up 1\n")
+        self.content_encoding = ""
+        self.reason = ""
+        self.source_states: tuple[SourceState, ...] = ()
+        self.session_lines: tuple[SessionLine, ...] = ()
+        self.configuration = "sources: []\n"
+        self.failure: Exception | None = None
+        #: Where it is set, a scrape waits for it.
+        self.gate: asyncio.Event | None = None
+        #: Released once for each scrape that began.
+        self.entered = asyncio.Semaphore(0)
+        self.asked: list[tuple[str, str, bool]] = []
+        self.limits: list[int] = []
+        self.reloads = 0
+
+    async def scrape(self, *, accept: str, accept_encoding: str, by_prometheus: bool) -> Scrape:
+        """Gives the chunks."""
+        self.asked.append((accept, accept_encoding, by_prometheus))
+        self.entered.release()
+        if self.gate is not None:
+            await self.gate.wait()
+        self._fail()
+        return Scrape(
+            content_type=TEXT_CONTENT_TYPE,
+            content_encoding=self.content_encoding,
+            length=sum(map(len, self.chunks)),
+            chunks=self.chunks,
+        )
+
+    def not_ready(self) -> str:
+        """Gives the reason."""
+        return self.reason
+
+    def sources(self) -> tuple[SourceState, ...]:
+        """Gives the states."""
+        self._fail()
+        return self.source_states
+
+    def latest_sessions(self, limit: int) -> tuple[SessionLine, ...]:
+        """Gives the lines, all of them."""
+        self.limits.append(limit)
+        return self.session_lines
+
+    async def reload(self) -> None:
+        """Counts, or fails."""
+        self._fail()
+        self.reloads += 1
+
+    def effective_configuration(self) -> str:
+        """Gives the text."""
+        return self.configuration
+
+    def _fail(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+
+def application_of(face: FakeFace) -> ASGIApp:
+    """The application before a face, with everything on."""
+    return application(face, enable_lifecycle=True)
