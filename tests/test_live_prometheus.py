@@ -11,6 +11,8 @@ import pytest
 from msgspec import Struct
 
 from exporter.demo.hundredms_server import Faults
+from tests.dashboards.boards import committed
+from tests.dashboards.live import live_findings
 from tests.live.process import Exporter, running_exporter
 from tests.live.vendors import TOKEN, Vendors, expected_of, simulated_vendors
 from tests.oracle import Expected, Prometheus, check_exposition, differences, query_of_page, running_prometheus
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.live
 
+BOARDS = committed()
 KEYS = ("tenant", "plan")
 #: Peers that never connected are given up so long after their session's end.
 GIVE_UP_SECONDS = 30.0
@@ -109,6 +112,26 @@ def test_prometheus_answers_what_the_documents_say(running: Running) -> None:
 def test_the_page_is_well_formed(running: Running) -> None:
     """Both formats: accepted by parsers, nothing for promtool to say, no duplicate series, no timestamps."""
     check_exposition(running.exporter.page(), running.exporter.page(open_metrics=True))
+
+
+def test_every_query_of_the_room_board_has_an_answer(running: Running) -> None:
+    """With both vendors chosen no panel is empty, whatever one vendor alone does not measure."""
+    found = live_findings(running.prometheus.url, BOARDS["webrtc-quality-room"], time.time(), {}, may_be_empty=())
+    assert found == []
+
+
+def test_every_query_of_the_peer_board_has_an_answer(running: Running) -> None:
+    """For each peer no query is empty but those of what its source cannot say; and none is empty for all peers."""
+    board = BOARDS["webrtc-quality-peer"]
+    empty_for_all: set[str] | None = None
+    for labels, _ in running.prometheus.query("webrtc_peer_verdict"):
+        variables = {"source": "source", "room": "room_id", "session": "session_id", "peer": "peer_id"}
+        choose = {variable: [labels[label]] for variable, label in variables.items()}
+        assert live_findings(running.prometheus.url, board, time.time(), choose) == []
+        found = live_findings(running.prometheus.url, board, time.time(), choose, may_be_empty=())
+        places = {line.partition(":")[0] for line in found}
+        empty_for_all = places if empty_for_all is None else empty_for_all & places
+    assert empty_for_all == set()
 
 
 def test_a_restart_continues(running: Running) -> None:

@@ -1,0 +1,123 @@
+"""PromQL as the panels write it: names checked against the catalogue, selectors that follow the variables.
+
+The gauges describe finished calls and leave `/metrics` some time after the call was ingested, so a panel asks for the
+last value within the chosen time range and not for the value at its end: a call of this morning is still there in the
+afternoon, as long as the range reaches back to when it was in view.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from exporter.metrics.catalogue import FAMILIES
+
+_FAMILIES: Final = {family.name: family for family in FAMILIES}
+_HISTOGRAM_SUFFIXES: Final = ("_bucket", "_sum", "_count")
+
+#: What tells one session from every other, and one stay of a peer.
+SESSION: Final = ("source", "room_id", "session_id")
+STAY: Final = (*SESSION, "peer_id")
+
+#: Matchers that follow the variables. Counters and histograms have no session and no peer.
+COUNTS: Final = 'job=~"$job", source=~"$source", room_id=~"$room"'
+ROOM: Final = f'{COUNTS}, session_id=~"$session"'
+#: The peer board shows one peer, and a single choice is not escaped for a regular expression.
+PEER: Final = f'{ROOM}, peer_id="$peer"'
+
+#: How the boards order verdicts: worst first, unclassified last.
+SEVERITIES: Final = {"poor": 3, "fair": 2, "good": 1, "unclassified": 0}
+
+
+class UnknownMetricError(ValueError):
+    """A panel asks for a metric that no family of the catalogue has."""
+
+
+def metric(name: str) -> str:
+    """The name itself, when a family of the catalogue has such series.
+
+    Raises:
+        UnknownMetricError: there is none.
+    """
+    family = _FAMILIES.get(name)
+    if family is not None and family.type != "histogram":
+        return name
+    for suffix in _HISTOGRAM_SUFFIXES:
+        family = _FAMILIES.get(name.removesuffix(suffix)) if name.endswith(suffix) else None
+        if family is not None and family.type == "histogram":
+            return name
+    msg = f"{name}: expected a metric of the catalogue"
+    raise UnknownMetricError(msg)
+
+
+def series(name: str, scope: str, *matchers: str) -> str:
+    """Selects the series of a metric that the variables and the further matchers leave."""
+    return f"{metric(name)}{{{', '.join((scope, *matchers))}}}"
+
+
+def last(name: str, scope: str, *matchers: str) -> str:
+    """The last value of each series within the time range."""
+    return f"last_over_time({series(name, scope, *matchers)}[$__range])"
+
+
+def added(name: str, scope: str, *matchers: str) -> str:
+    """By how much counters rose within the time range."""
+    return f"increase({series(name, scope, *matchers)}[$__range])"
+
+
+def by(labels: tuple[str, ...], aggregation: str, expression: str) -> str:
+    """Aggregates to the given labels, so that `job`, `instance` and what a site adds never split a row."""
+    return f"{aggregation} by ({', '.join(labels)}) ({expression})"
+
+
+def bits(expression: str) -> str:
+    """Bytes as bits: rates of media are bytes in Prometheus and bits to everybody who looks at them."""
+    return f"8 * {expression}"
+
+
+def current(name: str, scope: str, identity: tuple[str, ...]) -> str:
+    """The one series of each session or stay that says what holds now, for families whose labels can change.
+
+    A room's verdict changes while the reports of its peers arrive: each change is another series. In view the present
+    one is the answer; after that the one that was seen last.
+    """
+    now = series(name, scope)
+    keys = ", ".join(identity)
+    return f"{now} or on ({keys}) topk by ({keys}) (1, max_over_time(timestamp({now})[$__range:1m]))"
+
+
+def severity(name: str, scope: str, identity: tuple[str, ...]) -> str:
+    """The verdict of each session or stay as a number (`SEVERITIES`), with its reason as a label."""
+    verdicts = f"0 * ({current(name, scope, identity)}) + on (verdict) group_left () ({_each_verdict(SEVERITIES)})"
+    return by((*identity, "verdict", "reason"), "max", verdicts)
+
+
+def by_verdict(expression: str) -> str:
+    """Counts by verdict, with a zero for those that nobody had: a stack needs all of its parts at each time."""
+    return f"sum by (verdict) ({expression}) or on (verdict) ({_each_verdict(dict.fromkeys(SEVERITIES, 0))})"
+
+
+def _each_verdict(numbers: dict[str, int]) -> str:
+    return " or ".join(
+        f'label_replace(vector({number}), "verdict", "{verdict}", "", "")' for verdict, number in numbers.items()
+    )
+
+
+def in_words(expression: str) -> str:
+    """Writes the reason of a verdict as people say it, for panels that show labels as they are."""
+    words = f'label_replace({expression}, "reason", "nothing wrong", "verdict", "good")'
+    words = f'label_replace({words}, "reason", "too little data", "verdict", "unclassified")'
+    for _ in range(2):
+        words = f'label_replace({words}, "reason", "$1 $2", "reason", "(.*)_(.*)")'
+    return words
+
+
+def share(part: str, whole: str) -> str:
+    """A part of a whole: 0 where there is none of the part, nothing where there is no whole."""
+    return f"({part} or 0 * {whole}) / ({whole} > 0)"
+
+
+def quantile(level: float, name: str, labels: tuple[str, ...], *matchers: str) -> str:
+    """A quantile of what a histogram counted within the time range, for each set of `labels`; none of nothing."""
+    buckets = by((*labels, "le"), "sum", added(f"{name}_bucket", COUNTS, *matchers))
+    # The quantile of nothing is NaN, which a panel would show; no comparison with NaN is true.
+    return f"histogram_quantile({level}, {buckets}) >= 0"

@@ -1,0 +1,135 @@
+"""The Room board: how good a meeting was, which of its peers had a bad time, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dashboards.layout import Identity, Section, board
+from dashboards.links import ROOM_UID
+from dashboards.looks import COUNT, DURATION, MOMENT, MOS, POOR_PEERS, VERDICT
+from dashboards.panels import Frame, Query, figures
+from dashboards.queries import ROOM, SESSION, STAY, in_words, last, severity, share
+from dashboards.room_history import counted, mos_quantiles, over_time, poor_media, poor_share, quantiles
+from dashboards.room_media import guide, loss_received, loss_sent, media_table, round_trip_times
+from dashboards.room_tables import peer_matrix, reasons, session_table
+from dashboards.variables import room_variables
+
+if TYPE_CHECKING:
+    from grafana_foundation_sdk.builders import stat
+    from grafana_foundation_sdk.models.dashboard import Dashboard
+
+_NO_SESSION = "No finished session in this time range"
+
+
+def room_board() -> Dashboard:
+    """Builds the board."""
+    return board(
+        Identity(
+            uid=ROOM_UID,
+            title="WebRTC quality / Room",
+            description="How good was this meeting, and which of its peers had a bad time?",
+        ),
+        room_variables(),
+        [_verdict(), _poor_peers(), _mos(), _peers(), _duration(), _start()],
+        Section(id=100, title="Sessions and peers", panels=[session_table(), reasons(), peer_matrix()]),
+        Section(
+            id=200,
+            title="Where it went wrong: one bad uplink, or many bad downlinks?",
+            panels=[loss_sent(), loss_received(), round_trip_times(), media_table(), guide()],
+        ),
+        Section(
+            id=300,
+            title="All sessions of the chosen rooms that were counted in the time range",
+            panels=[counted(), poor_share(), mos_quantiles(), poor_media(), over_time(), quantiles()],
+        ),
+    )
+
+
+def _verdict() -> stat.Panel:
+    frame = Frame(
+        id=1,
+        title="Verdict",
+        description=(
+            "The verdict on the session and its most frequent reason; of several sessions, the worst one's. Poor: at "
+            "least one in five classified peers was poor. Look at the peers below for who it was. Made by the exporter "
+            "from both sources."
+        ),
+        size=(5, 4),
+        empty=_NO_SESSION,
+    )
+    worst = f"topk(1, {in_words(severity('webrtc_room_verdict', ROOM, SESSION))})"
+    return figures(frame, VERDICT, [Query(expression=worst, legend="{{reason}}")], background=True, named=True)
+
+
+def _poor_peers() -> stat.Panel:
+    frame = Frame(
+        id=2,
+        title="Poor peers",
+        description=(
+            "Share of classified peers whose verdict is poor, in the chosen sessions. From 20 % on the room itself is "
+            "poor. Peers with under 10 s of measured media are not classified and do not count."
+        ),
+        size=(3, 4),
+        empty="No classified peers",
+    )
+    verdicts = severity("webrtc_peer_verdict", ROOM, STAY)
+    poor = share(f"count({verdicts} == 3)", f"count({verdicts} >= 1)")
+    return figures(frame, POOR_PEERS, [Query(expression=poor)])
+
+
+def _mos() -> stat.Panel:
+    frame = Frame(
+        id=3,
+        title="MOS",
+        description=(
+            "Mean opinion score, 1 to 5, mean over the chosen sessions: the vendor's (watchRTC), and the exporter's "
+            "estimate from the loss, delay and jitter of the audio (both sources). Fair below 3.6, poor below 3.1."
+        ),
+        size=(4, 4),
+        empty="Nobody measured the audio's loss and round-trip time",
+    )
+    queries = [
+        Query(expression=f"avg({last('webrtc_room_mos', ROOM)})", legend="vendor"),
+        Query(expression=f"avg({last('webrtc_room_estimated_mos', ROOM)})", legend="estimated"),
+    ]
+    return figures(frame, MOS, queries, named=True)
+
+
+def _peers() -> stat.Panel:
+    frame = Frame(
+        id=4,
+        title="Peers",
+        description=(
+            "Peers that took part in the chosen sessions, a peer of two sessions twice; excluded roles (recorders) "
+            "left out. 100ms peers, watchRTC users."
+        ),
+        size=(3, 4),
+        empty=_NO_SESSION,
+    )
+    return figures(frame, COUNT, [Query(expression=f"sum({last('webrtc_room_peers', ROOM)})")])
+
+
+def _duration() -> stat.Panel:
+    frame = Frame(
+        id=5,
+        title="Duration",
+        description="Length of the session, from the first join to the last leave; of several sessions, the longest.",
+        size=(4, 4),
+        empty=_NO_SESSION,
+    )
+    return figures(frame, DURATION, [Query(expression=f"max({last('webrtc_room_duration_seconds', ROOM)})")])
+
+
+def _start() -> stat.Panel:
+    frame = Frame(
+        id=6,
+        title="Started",
+        description=(
+            "When the session started; of several sessions, the latest. Statistics come minutes to hours after a call, "
+            "so this may be before the time range."
+        ),
+        size=(5, 4),
+        empty=_NO_SESSION,
+    )
+    start = f"1000 * max({last('webrtc_room_start_timestamp_seconds', ROOM)})"
+    return figures(frame, MOMENT, [Query(expression=start)])

@@ -1,0 +1,52 @@
+"""The variables: the same names, labels and order on every board."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from grafana_foundation_sdk.builders.dashboard import DatasourceVariable, QueryVariable
+from grafana_foundation_sdk.models.common import DataSourceRef
+from grafana_foundation_sdk.models.dashboard import VariableRefresh, VariableSort
+
+from dashboards.queries import metric
+
+if TYPE_CHECKING:
+    from grafana_foundation_sdk.cog.builder import Builder
+    from grafana_foundation_sdk.models.dashboard import VariableModel
+
+#: Chosen by the person who looks, so that a file works wherever it is imported.
+DATASOURCE: Final = DataSourceRef(type_val="prometheus", uid="${datasource}")
+
+_ROOM_VERDICT: Final = metric("webrtc_room_verdict")
+_PEER_VERDICT: Final = metric("webrtc_peer_verdict")
+_OF_SOURCE: Final = 'job=~"$job", source=~"$source"'
+
+
+def room_variables() -> list[Builder[VariableModel]]:
+    """Data source, job, source, room and session; each offers what the ones before it leave."""
+    return [
+        DatasourceVariable("datasource").label("Data source").type("prometheus"),
+        _choice("job", "Job", f"label_values({_ROOM_VERDICT}, job)"),
+        _choice("source", "Source", f'label_values({_ROOM_VERDICT}{{job=~"$job"}}, source)'),
+        # Counters have no room where `metrics.histogram_rooms` is off; "all rooms" then means those as well.
+        _choice("room", "Room", f"label_values({_ROOM_VERDICT}{{{_OF_SOURCE}}}, room_id)", every=".*"),
+        _choice("session", "Session", f'label_values({_ROOM_VERDICT}{{{_OF_SOURCE}, room_id=~"$room"}}, session_id)'),
+    ]
+
+
+def peer_variables() -> list[Builder[VariableModel]]:
+    """Those of a room, and one peer."""
+    inside = f'{_OF_SOURCE}, room_id=~"$room", session_id=~"$session"'
+    return [*room_variables(), _query("peer", "Peer", f"label_values({_PEER_VERDICT}{{{inside}}}, peer_id)")]
+
+
+def _query(name: str, label: str, query: str) -> QueryVariable:
+    variable = QueryVariable(name).label(label).datasource(DATASOURCE)
+    variable = variable.query({"query": query, "refId": f"variable-{name}", "qryType": 1}).definition(query)
+    # What is in view changes with the time range; the default would keep the choices of the first load.
+    return variable.refresh(VariableRefresh.ON_TIME_RANGE_CHANGED).sort(VariableSort.ALPHABETICAL_ASC)
+
+
+def _choice(name: str, label: str, query: str, *, every: str = ".+") -> QueryVariable:
+    variable = _query(name, label, query)
+    return variable.multi(multi=True).include_all(include_all=True).all_value(every)

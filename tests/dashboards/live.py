@@ -1,0 +1,201 @@
+"""Runs every query of a dashboard against a real Prometheus, with the variables resolved as Grafana resolves them."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+from tests.dashboards.grafana import (
+    Json,
+    built_in,
+    charts,
+    insert,
+    label_values,
+    quoted,
+    step_seconds,
+    variable_query,
+    variables,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+
+_TIMEOUT_SECONDS: Final = 30
+
+#: Chooses all values of a variable.
+ALL: Final = "$__all"
+
+
+class Absence(NamedTuple):
+    """Queries that may have no answer, because not every source or call has what they ask for."""
+
+    #: Part of the query's text.
+    text: str
+    reason: str
+
+
+MAY_BE_EMPTY: Final = (
+    Absence("webrtc_room_mos", "100ms gives no MOS"),
+    Absence("webrtc_peer_mos", "100ms gives no MOS"),
+    Absence("webrtc_peer_stream_mos", "100ms gives no MOS"),
+    Absence("_media_score", "100ms gives no score"),
+    Absence("_user_rating", "100ms gives no rating, and most people give none"),
+    Absence("_call_setup_seconds", "100ms gives no setup time"),
+    Absence("_estimated_mos", "a peer without audio, loss or round-trip time has no estimate"),
+    Absence("_frames_per_second", "watchRTC gives no frame rate, and an audio call has none"),
+    Absence("webrtc_peer_freezes", "watchRTC gives no freezes"),
+    Absence("webrtc_peer_conceal", "watchRTC gives no concealment"),
+    Absence("_p95_", "watchRTC gives no windows"),
+    Absence("webrtc_peer_poor_time_ratio", "watchRTC gives no windows"),
+    Absence('track_type="screen"', "most peers share no screen, and watchRTC does not tell"),
+    Absence(" >= 2)", "a good call has no fair or poor peers"),
+)
+#: What further may be empty where one peer was chosen: it may have been silent, in one direction or for one kind.
+MAY_BE_EMPTY_FOR_A_PEER: Final = (
+    Absence('kind="', "a peer need not send and receive both audio and video"),
+    Absence("_jitter_seconds", "100ms measures jitter of sent audio alone"),
+    Absence("_round_trip_time_seconds", "both measure the round-trip time of what is sent alone"),
+    Absence("webrtc_peer_packet_loss_ratio", "a peer that never connected has no streams"),
+    Absence("webrtc_peer_throughput_bytes_per_second", "a peer that never connected has no streams"),
+    Absence("_timestamp_seconds", "a peer that never connected may have no times"),
+    Absence("_duration_seconds", "a peer that never connected may have no times"),
+)
+#: What further may be empty where the time range is so short that no report was counted in it.
+NOTHING_COUNTED: Final = (Absence("increase(", "no report was counted in the range"),)
+
+
+class Prometheus:
+    """The HTTP API of a Prometheus, as far as Grafana uses it here."""
+
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url.rstrip("/")
+
+    def query(self, expression: str, at: float) -> list[Json]:
+        """The answer at one instant, as series with one sample each."""
+        data = self._get("query", {"query": expression, "time": at})
+        if data["resultType"] == "scalar":
+            return [{"metric": {}, "value": data["result"]}]
+        return list(data["result"])
+
+    def query_range(self, expression: str, start: float, end: float, step: int) -> list[Json]:
+        """The answer over time; Grafana begins and ends at multiples of the step."""
+        edges = {"start": start // step * step, "end": end // step * step}
+        return list(self._get("query_range", {"query": expression, "step": step, **edges})["result"])
+
+    def label_values(self, selector: str | None, label: str, start: float, end: float) -> list[str]:
+        """The values of a label."""
+        match = {"match[]": selector} if selector else {}
+        return list(self._get(f"label/{label}/values", {**match, "start": start, "end": end}))
+
+    def _get(self, path: str, parameters: Mapping[str, str | float]) -> Any:  # noqa: ANN401 - any JSON
+        url = f"{self._base_url}/api/v1/{path}?{urlencode(parameters)}"
+        try:
+            with urlopen(url, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310 - the test's own Prometheus
+                return json.load(response)["data"]
+        except HTTPError as error:
+            message = json.load(error).get("error", error.reason)
+            raise QueryFailedError(message) from error
+
+
+class QueryFailedError(Exception):
+    """Prometheus refused a query."""
+
+
+def absences(dashboard: Json) -> tuple[Absence, ...]:
+    """The queries of a board that need have no answer for any one vendor, room or peer."""
+    return (*MAY_BE_EMPTY, *(MAY_BE_EMPTY_FOR_A_PEER if "peer" in variables(dashboard) else ()))
+
+
+def live_findings(
+    base_url: str,
+    dashboard: Json,
+    at: float,
+    choose: Mapping[str, Sequence[str]],
+    *,
+    span: float = 3_600.0,
+    may_be_empty: Sequence[Absence] | None = None,
+) -> list[str]:
+    """Runs every query of every panel and variable, and tells what a person would stumble over.
+
+    Args:
+        base_url: of the Prometheus, such as `http://127.0.0.1:9090`.
+        dashboard: the classic JSON.
+        at: Unix seconds of the end of the time range.
+        choose: the chosen values by variable. What is missing is all values, or the first one where there is no "all".
+        span: length of the time range in seconds.
+        may_be_empty: the queries that need have no answer; by default those that `absences` names for the board.
+
+    Returns:
+        A line for each variable without a value, query that fails, has no answer or only NaN, and legend whose label is
+        missing from the answer.
+    """
+    prometheus = Prometheus(base_url)
+    start = at - span
+    values, found = _resolve(prometheus, dashboard, start, at, choose)
+    allowed = absences(dashboard) if may_be_empty is None else may_be_empty
+    for panel in charts(dashboard):
+        for target in panel["targets"]:
+            place = f"[{panel['title']}]/{target['refId']}"
+            step = step_seconds(span, panel.get("interval"))
+            expression = insert(target["expr"], values | built_in(start, at, step))
+            try:
+                if target.get("instant"):
+                    answer = prometheus.query(expression, at)
+                else:
+                    answer = prometheus.query_range(expression, start, at, step)
+            except QueryFailedError as error:
+                found.append(f"{place}: {error}: {expression}")
+                continue
+            optional = any(absence.text in target["expr"] for absence in allowed)
+            found += (f"{place}: {text}: {expression}" for text in _stumbles(answer, target, optional=optional))
+    return found
+
+
+def resolved(
+    base_url: str, dashboard: Json, at: float, choose: Mapping[str, Sequence[str]], *, span: float = 3_600.0
+) -> dict[str, str]:
+    """The variables as they stand in the queries, for checks of single panels."""
+    return _resolve(Prometheus(base_url), dashboard, at - span, at, choose)[0]
+
+
+def _resolve(
+    prometheus: Prometheus, dashboard: Json, start: float, end: float, choose: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, str], list[str]]:
+    values: dict[str, str] = {}
+    found: list[str] = []
+    for name, variable in variables(dashboard).items():
+        if variable["type"] == "datasource":
+            values[name] = "prometheus"
+            continue
+        query = label_values(insert(variable_query(variable), values))
+        try:
+            options = prometheus.label_values(*query, start, end) if query else []
+        except QueryFailedError as error:
+            options = []
+            found.append(f"variable {name}: {error}")
+        if not options:
+            found.append(f"variable {name}: offers nothing")
+        chosen = list(choose.get(name) or ([ALL] if variable.get("includeAll") else options[:1] or [""]))
+        found += (f"variable {name}: does not offer {one!r}" for one in chosen if one != ALL and one not in options)
+        every = variable.get("allValue") or quoted(variable, options or [""])
+        values[name] = every if chosen == [ALL] else quoted(variable, chosen)
+    return values, found
+
+
+def _stumbles(answer: Sequence[Json], target: Json, *, optional: bool) -> Iterator[str]:
+    if not answer:
+        if not optional:
+            yield "no answer"
+        return
+    samples = [float(value) for series in answer for _, value in series.get("values") or [series["value"]]]
+    if all(math.isnan(sample) for sample in samples):
+        yield "only NaN"
+    for label in re.findall(r"\{\{\s*(\w+)\s*\}\}", target.get("legendFormat") or ""):
+        if any(label not in series["metric"] for series in answer):
+            yield f"the legend's {{{{{label}}}}} is not in the answer"
