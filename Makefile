@@ -5,7 +5,7 @@ RUN := .venv/bin
 SPEED ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint dashboards lock clean
+.PHONY: help demo test lint dashboards readme bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -23,6 +23,12 @@ lint: .venv/dev ## ruff and mypy
 
 dashboards: .venv/dev ## write the dashboards' JSON anew
 	$(RUN)/python -m dashboards
+
+readme: .venv/dev ## write the generated parts of README.md anew
+	$(RUN)/python -m tests.readme
+
+bench: .venv/dev ## what a scrape costs, against prometheus-client on the same samples
+	$(RUN)/python -m tests.bench
 
 lock: .venv/dev ## pin the newest allowed versions, with hashes (needs uv)
 	cd requirements && uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header runtime.in -o runtime.txt

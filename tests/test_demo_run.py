@@ -211,7 +211,7 @@ async def test_demo_serves_both_vendors_and_leaves_nothing(
     async def look(flags: ServeOptions, config: dict[str, Any]) -> int:
         calls, watched = config["sources"]
         assert (calls["type"], watched["type"]) == ("100ms", "watchrtc")
-        assert config["metrics"] == {"series_ttl": "3h", "zero_hold": "15s"}
+        assert config["metrics"] == {"series_ttl": "3h", "zero_hold": "20s"}
         token = text_of(calls["auth"]["management_token_file"])
         assert flags.storage_path.parent == flags.config_file.parent
         folder = Path(watched["url"])

@@ -55,7 +55,7 @@ def configuration(base_url: str, token_file: Path, streams: Path) -> dict[str, A
                 "keys_as_labels": ["tenant", "plan"],
             },
         ],
-        "metrics": {"series_ttl": "3h", "zero_hold": "15s"},
+        "metrics": {"series_ttl": "3h", "zero_hold": "20s"},
     }
 
 
@@ -77,7 +77,7 @@ def introduction(url: str, telemetry_path: str, speed: float) -> str:
             "  Prometheus  prometheus --config.file=deploy/prometheus/prometheus.yml",
             "",
             _pace(speed),
-            "Finished calls show after a few seconds; counters and histograms once they have been read as zero (15 s).",
+            "Finished calls show after a few seconds; counters and histograms once they have been read as zero (20 s).",
             "What to look for in each room's first meeting:",
             "",
             *(f"  {room.name:<14}  {vendor:<8}  {SCENARIOS[room.scenarios[0]].about}" for room, vendor in rooms),
