@@ -19,9 +19,11 @@ from exporter.metrics.negotiation import ExpositionFormat, choose_encoding, choo
 from exporter.pipeline import Pipeline, PipelineError
 from exporter.pipeline.ledger_thread import LedgerThread
 from exporter.sources import source_types
+from exporter.web.addresses import ListenError
 from exporter.web.app import application
 from exporter.web.face import ReloadError, Scrape
 from exporter.web.server import serving
+from exporter.web.web_config import WebConfigError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -61,8 +63,7 @@ async def serve(options: ServeOptions, *, stop: asyncio.Event | None = None) -> 
             logger.info("webrtc-quality-exporter %s is running", __version__)
             await stop.wait()
             logger.info("stopping")
-    except (StartError, OSError, ValueError) as error:
-        # Also the web layer's errors: a busy port, a broken web configuration.
+    except (StartError, ListenError, WebConfigError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
