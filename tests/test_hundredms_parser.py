@@ -451,7 +451,7 @@ class TestStreams:
         track = b'{"track_id": "x\\ud800", "rid": "\\udfff", "time_series": {"timestamps": [1]}}'
         raw = b'{"publisher": {"video": [' + track + b"]}}"
         stream = parse(raw).peers[0].streams[0]
-        assert (stream.rid, stream.tracks[0].track_id) == ("?", "x?")
+        assert (stream.rid, stream.tracks[0].track_id) == ("\ufffd", "x\ufffd")
 
     @pytest.mark.parametrize(
         ("body", "rejected"),

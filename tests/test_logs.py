@@ -248,8 +248,12 @@ class TestSetup:
 
     @pytest.mark.parametrize(("level", "heard"), [("debug", ["warn", "error"]), ("error", ["error"])])
     @pytest.mark.parametrize("name", QUIET)
-    def test_talkative_libraries(self, name: str, level: Level, heard: list[str]) -> None:
+    def test_talkative_libraries(
+        self, name: str, level: Level, heard: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """The HTTP client would log URLs with all that is in them, at any level of ours."""
+        # A uvicorn server that was configured earlier in this process has switched its own loggers off.
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
         stream = io.StringIO()
         setup(level, "logfmt", stream)
         logger = logging.getLogger(name)

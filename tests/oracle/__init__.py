@@ -28,24 +28,30 @@ Identity
 Sessions
     100ms rows that are active are left out; so are sessions whose peers are all excluded or that have none. Peers and
     sessions that only a document tells of (a fixed list) are taken. Each time falls back by itself: a peer without
-    `left_at` keeps its `joined_at`. An end before its start gives no duration. A negative watchRTC duration is
-    `out_of_range` and then computed from the times.
+    `left_at` keeps its `joined_at`. A watchRTC room without a start or an end of its own has that of its peers too, as
+    a session is from the first join to the last leave. An end before its start gives no duration. A negative watchRTC
+    duration is `out_of_range` and then computed from the times.
 Windows
     A group of merged windows starts at its earliest and takes what is less than half a second later, one window of a
-    track at most. Windows without any value count as unclassified media time. A track without windows makes no stream,
-    nor does a watchRTC part without any (legal) value.
+    track at most. Windows of one and the same time are never parted, so the order of the tracks does not matter.
+    Windows without any value count as unclassified media time. A track without windows makes no stream, nor does a
+    watchRTC part without any (legal) value.
 Verdicts
-    Windows count one reason each: their worst measure's, the first in the list of equals. The 10 s of a peer are stream
-    time, added up over its streams; means of a stream that is shorter than 10 s count as any other's. Freezes a minute
-    are over the merged time that has freeze counts. Track types other than `screen` have the limits of `regular`. A
-    summary has no windows: its reason is the worst mean's. A summary peer needs a stream's measure or a MOS to be
-    classified: a call setup time alone is no media. A fair room's reason is the most frequent of its fair and poor
-    peers. `poor_time_ratio` is there as soon as any window is classified, even under 10 s.
+    Windows count one reason each: their worst measure's, the first in the list of equals. The frame rate that is
+    judged, of a merged window and of a session, is the plain mean over the tracks of a window whose throughput is not
+    0; one whose throughput is not known is among them. The gauge is the mean over all tracks. The 10 s of a peer are
+    stream time, added up over its streams. Of a stream whose own windows with a verdict make up less, the means count
+    for nothing in its peer's verdict, its windows as any other's; a peer with such streams alone has its windows' time
+    and its MOS. Freezes a minute are over the merged time that has freeze counts. Track types other than `screen` have
+    the limits of `regular`. A summary has no windows: its reason is the worst mean's. A summary peer needs a stream's
+    measure or a MOS to be classified: a call setup time alone is no media, and throughput is no measure; beside them
+    call setup is judged like a mean. A fair room's reason is the most frequent of its fair and poor peers.
+    `poor_time_ratio` is there as soon as any window is classified, even under 10 s.
 Rooms
-    A room whose `stats` is an object shows that, and nothing computed; MOS, score, rating and call setup are never
+    A room whose `stats` tell anything shows that, and nothing computed; MOS, score, rating and call setup are never
     computed from peers. A computed throughput is the plain mean over the peers that have one. A summary weighs its
-    peer's duration. The room's verdict, estimate, media and peers take each peer once: the longer stay, of equals the
-    first; without a duration it is the shortest.
+    peer's duration. The room's verdict, estimate, media and peers take each peer once: the longer stay, without a
+    duration the shortest; of equals the one that is known to have begun first, then the first in the document.
 Estimated MOS
     Several audio streams of one direction are first averaged by the time in which they have the metric.
 Cumulative series

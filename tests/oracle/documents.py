@@ -65,6 +65,16 @@ def _difference(start: Fraction | None, end: Fraction | None) -> Fraction | None
     return None if start is None or end is None or end < start else end - start
 
 
+def _borrow_times(session: Session) -> None:
+    """What the vendor does not tell of a session is from its first join to its last leave."""
+    if session.start is None:
+        session.start = min((peer.start for peer in session.peers if peer.start is not None), default=None)
+    if session.end is None:
+        session.end = max((peer.end for peer in session.peers if peer.end is not None), default=None)
+    if session.duration is None:
+        session.duration = _difference(session.start, session.end)
+
+
 # ---------------------------------------------------------------------------------------------------------- 100ms
 
 
@@ -98,11 +108,7 @@ def read_hundredms(
     for session in sessions.values():
         session.room_name = room_names.get(session.room_id, "")
         session.peer_count = Fraction(len({peer.peer_id for peer in session.peers}))
-        if session.start is None:
-            session.start = min((peer.start for peer in session.peers if peer.start is not None), default=None)
-        if session.end is None:
-            session.end = max((peer.end for peer in session.peers if peer.end is not None), default=None)
-        session.duration = _difference(session.start, session.end)
+        _borrow_times(session)
     return [session for session in sessions.values() if session.peers]
 
 
@@ -185,16 +191,16 @@ def _watchrtc_session(source: str, room: Json, keys: Sequence[str]) -> Session |
     rejections = session.rejections
     session.start, session.end, session.duration = _stay(room, rejections)
     session.peer_count = read_number(room.get("users"), rejections, 0)
-    if isinstance(room.get("stats"), dict):
-        session.streams = _summaries(room["stats"], rejections)
-        session.values = _values(room["stats"], rejections)
-    else:
-        read_object(room.get("stats"), rejections)
+    stats = read_object(room.get("stats"), rejections)
+    streams, session.values = _summaries(stats, rejections), _values(stats, rejections)
+    # A room of which the vendor tells nothing is computed; one of which it tells anything is the vendor's alone.
+    session.streams = streams if streams or session.values else None
     for raw in read_list(room.get("peers"), rejections):
         if isinstance(raw, dict) and isinstance(raw.get("peer_id"), str) and raw["peer_id"]:
             session.peers.append(_watchrtc_peer(raw, keys, rejections))
         else:
             rejections["wrong_type"] += raw is not None
+    _borrow_times(session)
     if session.peer_count is None:
         session.peer_count = Fraction(len({peer.peer_id for peer in session.peers}))
     return session

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from exporter.sources.text import label_text
+
 #: An integer of so many digits is past every float; more of them only cost time, which grows with their square.
 _LONGEST_INTEGER = 400
 
@@ -34,10 +36,8 @@ def decode(raw: bytes) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def clean_text(value: object) -> str:
-    """The value where it is a text, fit to be encoded; else an empty one."""
-    if not isinstance(value, str):
-        return ""
-    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    """The value where it is a text, as a label can hold it; else an empty one."""
+    return label_text(value) if isinstance(value, str) else ""
 
 
 def _decode_tolerantly(raw: bytes) -> Any:  # noqa: ANN401 - any JSON value

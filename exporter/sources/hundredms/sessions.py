@@ -14,6 +14,7 @@ from msgspec import Raw, Struct
 from exporter.sources.base import RejectedDocument, digest
 from exporter.sources.hundredms.document import MalformedError, clean_text, decode
 from exporter.sources.hundredms.facts import PeerFacts, SessionFacts
+from exporter.sources.text import encodable
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -108,7 +109,7 @@ def read_moment(value: object) -> float | None:
 def _cursor(listing: _Listing, rows: int) -> str:
     """The next page's cursor; a page that is not full is the last one, whatever it says."""
     limit = listing.limit if isinstance(listing.limit, int) and 0 < listing.limit < ROWS_PER_PAGE else ROWS_PER_PAGE
-    return clean_text(listing.last) if rows >= limit else ""
+    return encodable(listing.last) if rows >= limit and isinstance(listing.last, str) else ""
 
 
 def _read_row(row: Any, excluded_roles: Collection[str]) -> tuple[FoundSession | None, int]:  # noqa: ANN401 - any JSON value
