@@ -103,15 +103,16 @@ class TestRows:
         odd = {"p1": None, "p2": "x", "p3": {"role": 7, "joined_at": 12, "left_at": "noon"}}
         assert read(row(peers=odd))[0].peers == tuple(PeerFacts(peer_id=name) for name in odd)
 
-    def test_times_of_the_peers_stand_in(self) -> None:
-        """Where the session has none, the first join and the last leave of all who were there."""
+    def test_a_session_without_times_waits_from_its_last_leave(self) -> None:
+        """Its own times stay unknown: they are the extremes of its peers, who know more when their statistics came."""
         peers = {
             "p1": {"joined_at": "2026-03-01T10:00:10Z", "left_at": "2026-03-01T10:05:00Z"},
             "p2": {"joined_at": "2026-03-01T10:00:05Z", "role": "bot", "left_at": "2026-03-01T10:06:00Z"},
             "p3": {},
         }
         found = read(row(peers=peers, created_at=None, updated_at="0001-01-01T00:00:00Z"), excluded=["bot"])[0]
-        assert (found.session.start, found.session.end, found.session.peers) == (TEN + 5, TEN + 360, 2)
+        assert (found.session.start, found.session.end, found.session.peers) == (None, None, 2)
+        assert found.ended == TEN + 300
 
     @pytest.mark.parametrize("active", [True, None, "false", 1])
     def test_a_session_that_goes_on_is_left_alone(self, active: object) -> None:

@@ -54,7 +54,8 @@ class TestNewTasks:
     def test_without_a_sensible_end_time_counts_from_now(self, end: float | None) -> None:
         """A clock that is years ahead would put everything off for years."""
         session = msgspec.structs.replace(SESSION, end=end)
-        (task,) = schedule.new_tasks(FoundSession(session=session, peers=(PEER,)), SETTINGS.peer_stats, NOON + 5.0)
+        ghost = msgspec.structs.replace(PEER, left=None)
+        (task,) = schedule.new_tasks(FoundSession(session=session, peers=(ghost,)), SETTINGS.peer_stats, NOON + 5.0)
         assert task.due == NOON + 305.0
         assert read_notes(task).session.end == end
 

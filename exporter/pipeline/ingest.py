@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from exporter.ledger import SeenPeer
 from exporter.metrics.counts import CountRules, Increments, grown, sample_rejections
 from exporter.model import Peer, Report, Session, SessionKey
-from exporter.quality import PeerAssessment, Thresholds, assess_peer
+from exporter.quality import PeerAssessment, Thresholds, assess_peer, longest_stays
 from exporter.sources.base import Delivery, Receipt
 
 if TYPE_CHECKING:
@@ -150,7 +150,8 @@ class Ingest:
         for stay in stays:
             raw = transaction.peer(key, stay.peer.peer_id)
             known = None if raw is None else msgspec.msgpack.decode(raw, type=PeerAssessment)
-            if known is not None and known.stay != stay.assessment.stay and _longer(known, stay.assessment):
+            both_stays = known is not None and known.stay != stay.assessment.stay
+            if known is not None and both_stays and longest_stays((known, stay.assessment)) == [known]:
                 continue
             transaction.put_peer(key, stay.peer.peer_id, msgspec.msgpack.encode(stay.assessment))
             committed.peers[key, stay.peer.peer_id] = stay.assessment
@@ -172,10 +173,6 @@ class Ingest:
             return None
         transaction.put_newest_end(source, newest)
         return newest
-
-
-def _longer(one: PeerAssessment, other: PeerAssessment) -> bool:
-    return (one.duration_seconds or 0.0) >= (other.duration_seconds or 0.0)
 
 
 def _count(transaction: Transaction, family: str, *labels: str) -> None:

@@ -18,9 +18,9 @@ class SessionFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     session_id: str
     room_id: str = ""
-    #: `created_at`, else the first `joined_at`.
+    #: `created_at`.
     start: float | None = None
-    #: `updated_at`, which is the end of an inactive session, else the last `left_at`.
+    #: `updated_at`, which is the end of an inactive session.
     end: float | None = None
     #: How many peers it had, excluded roles left out. None: not known.
     peers: int | None = None

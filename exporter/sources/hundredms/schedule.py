@@ -31,7 +31,7 @@ def new_tasks(found: FoundSession, settings: PeerStats, now: float) -> Iterator[
     """The tasks of a session that was found: one for each peer; of a session without peers one, to report just that."""
     session = found.session
     # An end in the future is a clock that is wrong: waiting for it could take for ever.
-    ended = min(session.end or now, now)
+    ended = min(found.ended or now, now)
     if not found.peers:
         notes = Notes(session=session, peer=None, ended=ended)
         yield Task(key=task_key(session.session_id, ""), due=now, notes=notes.encode())

@@ -34,6 +34,11 @@ class FoundSession(Struct, frozen=True, kw_only=True):
     session: SessionFacts
     peers: tuple[PeerFacts, ...]
 
+    @property
+    def ended(self) -> float | None:
+        """When statistics can be waited for, in Unix seconds: the session's end, else when its last peer left."""
+        return self.session.end or max((peer.left for peer in self.peers if peer.left), default=None)
+
 
 class Page(Struct, frozen=True, kw_only=True):
     """What one answer lists."""
@@ -127,13 +132,11 @@ def _read_row(row: Any, excluded_roles: Collection[str]) -> tuple[FoundSession |
     everyone = _read_peers(row.get("peers"))
     named = [peer for peer in everyone if peer.peer_id]
     peers = tuple(peer for peer in named if peer.role not in excluded_roles)
-    start = read_moment(row.get("created_at"))
-    end = read_moment(row.get("updated_at"))
     session = SessionFacts(
         session_id=session_id,
         room_id=clean_text(row.get("room_id")),
-        start=start or min((peer.joined for peer in named if peer.joined), default=None),
-        end=end or max((peer.left for peer in named if peer.left), default=None),
+        start=read_moment(row.get("created_at")),
+        end=read_moment(row.get("updated_at")),
         peers=len(peers),
     )
     return FoundSession(session=session, peers=peers), len(everyone) - len(named)
