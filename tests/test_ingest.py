@@ -180,6 +180,17 @@ def test_rejected_documents_count_once(desk: Desk, caplog: pytest.LogCaptureFixt
     assert caplog.messages == ["prod: malformed: a.json: element 3: expected an object"]
 
 
+def test_many_rejected_documents_make_few_lines(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """All are counted; the log tells of the first ones, and how many more there were."""
+    bad = [
+        RejectedDocument(reason="wrong_type", digest=bytes([number]) * 16, message=f"{number}") for number in range(9)
+    ]
+    assert desk.deliver(rejected=tuple(bad)).receipt == Receipt(rejected=9)
+    assert desk.count("webrtc_exporter_reports_rejected_total", "prod", "wrong_type") == 9.0
+    assert caplog.messages[0] == "prod: wrong_type: 0"
+    assert caplog.messages[5:] == ["prod: 4 more documents were rejected"]
+
+
 def test_what_a_source_wants_remembered_is_committed_with_the_rest(desk: Desk) -> None:
     """Tasks and objects of a delivery are known to the next process."""
     desk.deliver(

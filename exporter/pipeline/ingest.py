@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: A file of a million broken rooms is not worth a million lines.
+_LOGGED_REJECTIONS = 5
+
 
 class Committed(Struct, kw_only=True):
     """What a committed delivery changed, for the publisher."""
@@ -69,8 +72,11 @@ class Ingest:
             for document in delivery.rejected:
                 if transaction.is_new_rejection(source, document.digest):
                     rejected += 1
-                    logger.warning("%s: %s: %s", source, document.reason, document.message)
                     _count(transaction, "webrtc_exporter_reports_rejected_total", source, document.reason)
+                    if rejected <= _LOGGED_REJECTIONS:
+                        logger.warning("%s: %s: %s", source, document.reason, document.message)
+            if rejected > _LOGGED_REJECTIONS:
+                logger.warning("%s: %d more documents were rejected", source, rejected - _LOGGED_REJECTIONS)
             for report in delivery.reports:
                 stays = self._stays(transaction, report)
                 is_new_session = transaction.is_new_session(report.session.key)
