@@ -1,0 +1,9 @@
+"""watchRTC: data-stream files, each a JSON array of finished rooms with all of their peers, in a folder."""
+
+from __future__ import annotations
+
+from exporter.sources.base import SourceType
+from exporter.sources.watchrtc.settings import WatchRtcSettings
+from exporter.sources.watchrtc.source import open_source
+
+SOURCE_TYPE = SourceType(name="watchrtc", settings=WatchRtcSettings, open=open_source)

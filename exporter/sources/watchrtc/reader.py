@@ -1,0 +1,80 @@
+"""From the bytes of one document to reports, and to deliveries of bounded size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exporter.model import Report
+from exporter.sources.base import Delivery, ObjectIdentity, RejectedDocument
+from exporter.sources.watchrtc.documents import ELEMENT_LIMIT, Element, split
+from exporter.sources.watchrtc.parser import parse_room
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Sequence
+
+#: A delivery is closed when it holds so many rooms and rejections, or so many bytes of JSON were read for it.
+_DELIVERY_ITEMS = 50
+_DELIVERY_BYTES = 1 << 20
+
+
+def read_document(
+    chunks: Iterable[bytes],
+    source_name: str,
+    keys_as_labels: Sequence[str] = (),
+    *,
+    document: str = "document",
+    limit: int = ELEMENT_LIMIT,
+) -> Iterator[Report | RejectedDocument]:
+    """Reads a data stream room by room, with bounded memory.
+
+    Args:
+        chunks: the document's bytes in pieces of any size; errors that it raises pass through.
+        source_name: the configured name of the source.
+        keys_as_labels: the names of the application's keys that are kept.
+        document: what to call the document in messages: a file's name, for example.
+        limit: the most bytes that one room may have.
+    """
+    for outcome, _ in _read(chunks, source_name, keys_as_labels, document, limit):
+        yield outcome
+
+
+def read_deliveries(
+    chunks: Iterable[bytes],
+    source_name: str,
+    keys_as_labels: Sequence[str] = (),
+    *,
+    document: str = "document",
+    read_object: ObjectIdentity | None = None,
+) -> Generator[Delivery, None, None]:
+    """Reads a data stream as deliveries of bounded size; the last of them, which always comes, has `read_object`."""
+    reports: list[Report] = []
+    rejected: list[RejectedDocument] = []
+    size = 0
+    for outcome, length in _read(chunks, source_name, keys_as_labels, document, ELEMENT_LIMIT):
+        if isinstance(outcome, Report):
+            reports.append(outcome)
+        else:
+            rejected.append(outcome)
+        size += length
+        if len(reports) + len(rejected) >= _DELIVERY_ITEMS or size >= _DELIVERY_BYTES:
+            yield Delivery(reports=tuple(reports), rejected=tuple(rejected))
+            reports, rejected, size = [], [], 0
+    done = () if read_object is None else (read_object,)
+    yield Delivery(reports=tuple(reports), rejected=tuple(rejected), read_objects=done)
+
+
+def _read(
+    chunks: Iterable[bytes],
+    source: str,
+    keys_as_labels: Sequence[str],
+    document: str,
+    limit: int,
+) -> Iterator[tuple[Report | RejectedDocument, int]]:
+    name = document if document.isprintable() else ascii(document)
+    for found in split(chunks, limit=limit):
+        place = f"{name}: {found.place}"
+        if isinstance(found, Element):
+            yield parse_room(found.raw, source=source, keys_as_labels=keys_as_labels, place=place), len(found.raw)
+        else:
+            message = f"{place}: {found.problem}"
+            yield RejectedDocument(reason=found.reason, digest=found.digest, message=message), 0
