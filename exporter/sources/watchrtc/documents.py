@@ -52,7 +52,7 @@ class Element(Struct, frozen=True, gc=False):
     @property
     def place(self) -> str:
         """Where it stood, for a person."""
-        return f"element {self.number} at byte {self.offset}"
+        return _place(self.number, self.offset)
 
 
 class Damage(Struct, frozen=True):
@@ -99,7 +99,8 @@ class _Splitter:
                 self._note("this bracket closes nothing")
                 text.cursor += 1
             else:
-                yield self._element(PatternFinder(_JUNK_BETWEEN_DOCUMENTS))
+                # Of `"room_id": "r"` the first text alone is JSON; what is no document is one element up to the next.
+                yield self._element(PatternFinder(_JUNK_BETWEEN_DOCUMENTS), may_be_json=False)
         if text.damage:
             self._problem = (f"byte {text.offset}", text.damage)
         elif empty:
@@ -161,34 +162,38 @@ class _Splitter:
             commas = 1
         self._note("the array is not closed")
 
-    def _element(self, finder: Finder) -> Element | Damage:
+    def _element(self, finder: Finder, *, may_be_json: bool = True) -> Element | Damage:
         """Takes the element at the cursor, whatever it is; `finder` finds its end if it is not JSON."""
         text = self._text
         self._number += 1
-        element = Element(b"", self._number, text.offset)
-        size = self._size(finder)
+        number, offset = self._number, text.offset
+        size = self._size(finder, may_be_json=may_be_json)
+        if size is None and text.ended and not may_be_json:
+            size = text.left
         raw = text.data[text.cursor : text.cursor + min(size or text.left, self._limit)]
+        if size is not None and size <= self._limit:
+            text.cursor += size
+            return Element(raw, number, offset)
+        place = _place(number, offset)
         if size is None and text.ended and text.left <= self._limit:
             self._cut = True
             text.cursor += text.left
-            return Damage(
-                "malformed", digest(raw), element.place, text.damage or "cut off, or no JSON; expected a room"
-            )
-        if size is None or size > self._limit:
-            problem = f"longer than {self._limit} bytes, the most that an element may have"
-            if size is None:
-                self._skip_to_end(finder)
-            else:
-                text.cursor += size
-            return Damage("too_large", digest(raw), element.place, problem)
-        text.cursor += size
-        return Element(raw, element.number, element.offset)
+            problem = text.damage or "cut off, or no JSON; expected a room"
+            return Damage("malformed", digest(raw), place, problem)
+        if size is None:
+            self._skip_to_end(finder)
+        else:
+            text.cursor += size
+        problem = f"longer than {self._limit} bytes, the most that an element may have"
+        return Damage("too_large", digest(raw), place, problem)
 
-    def _size(self, finder: Finder) -> int | None:
+    def _size(self, finder: Finder, *, may_be_json: bool) -> int | None:
         """The length of the element at the cursor; None where neither the text in memory nor all of it has its end."""
         text = self._text
-        while (end := json_end(text.data, text.cursor, final=text.ended)) == "partial" and text.left <= self._limit:
+        end = json_end(text.data, text.cursor, final=text.ended) if may_be_json else "broken"
+        while end == "partial" and text.left <= self._limit:
             text.grow()
+            end = json_end(text.data, text.cursor, final=text.ended)
         while not isinstance(end, int):
             found = finder.end(text.data, text.cursor, final=text.ended)
             if found is not None:
@@ -203,17 +208,22 @@ class _Splitter:
         """Moves behind what `finder` finds the end of, without keeping it; False where the text ends before."""
         text = self._text
         while True:
+            text.cursor += finder.done
+            finder.done = 0
             # A string longer than any element may be is given up as a string.
             final = text.ended or text.left > self._limit
             end = finder.end(text.data, text.cursor, final=final)
             if end is not None:
                 text.cursor = end
                 return True
-            text.cursor += finder.done
-            finder.done = 0
             if text.ended:
+                text.cursor += text.left
                 return False
             text.grow()
+
+
+def _place(number: int, offset: int) -> str:
+    return f"element {number} at byte {offset}"
 
 
 def json_end(data: bytes, start: int, *, final: bool) -> int | Literal["partial", "broken"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exporter.model import Report
-from exporter.sources.base import Delivery, ObjectIdentity, RejectedDocument
+from exporter.sources.base import Delivery, ObjectIdentity, RejectedDocument, digest
 from exporter.sources.watchrtc.documents import ELEMENT_LIMIT, Element, split
 from exporter.sources.watchrtc.parser import parse_room
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 #: A delivery is closed when it holds so many rooms and rejections, or so many bytes of JSON were read for it.
 _DELIVERY_ITEMS = 50
 _DELIVERY_BYTES = 1 << 20
+#: After so many the document is something else, such as a gigabyte of numbers, each of which would be remembered.
+_REJECTIONS_IN_A_ROW = 100_000
 
 
 def read_document(
@@ -71,10 +73,20 @@ def _read(
     limit: int,
 ) -> Iterator[tuple[Report | RejectedDocument, int]]:
     name = document if document.isprintable() else ascii(document)
+    in_a_row = 0
     for found in split(chunks, limit=limit):
         place = f"{name}: {found.place}"
+        outcome: Report | RejectedDocument
         if isinstance(found, Element):
-            yield parse_room(found.raw, source=source, keys_as_labels=keys_as_labels, place=place), len(found.raw)
+            outcome = parse_room(found.raw, source=source, keys_as_labels=keys_as_labels, place=place)
+            size = len(found.raw)
         else:
             message = f"{place}: {found.problem}"
-            yield RejectedDocument(reason=found.reason, digest=found.digest, message=message), 0
+            outcome = RejectedDocument(reason=found.reason, digest=found.digest, message=message)
+            size = 0
+        yield outcome, size
+        in_a_row = 0 if isinstance(outcome, Report) else in_a_row + 1
+        if in_a_row >= _REJECTIONS_IN_A_ROW:
+            message = f"{place}: {in_a_row} elements in a row were no rooms; the rest of the document is not read"
+            yield RejectedDocument(reason="too_large", digest=digest(message.encode()), message=message), 0
+            return

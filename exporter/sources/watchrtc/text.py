@@ -99,12 +99,16 @@ def _sliced(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _salvaged(member: zlib._Decompress, compressed: bytes) -> Iterator[bytes]:
     """What comes out before the damage: zlib throws away the whole piece in which it finds it."""
-    try:
+    for size in (_SALVAGE_PIECE, 1):
         while compressed:
-            yield member.decompress(compressed, _SALVAGE_PIECE)
+            before = member.copy()
+            try:
+                text = member.decompress(compressed, size)
+            except zlib.error:
+                member = before
+                break
+            yield text
             compressed = member.unconsumed_tail
-    except zlib.error:
-        return
 
 
 def _checked(chunks: Iterator[bytes]) -> Iterator[bytes]:
