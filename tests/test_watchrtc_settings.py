@@ -17,7 +17,7 @@ def test_only_the_url_is_required() -> None:
     settings = read_settings({"url": "/var/lib/streams"})
     assert settings.name == "watchrtc"
     assert settings.poll_seconds == 60
-    assert settings.min_object_age == 5
+    assert float(settings.min_object_age) == 5
     assert settings.keys_as_labels == ()
     assert settings.push is None
     assert settings.problems() == []

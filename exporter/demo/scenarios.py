@@ -212,7 +212,7 @@ def _all_hands(rng: Random, people: list[Participant], seconds: float) -> list[P
 
 SCENARIOS: Final = MappingProxyType(
     {
-        "good_call": Scenario(about="a call as it should be", people=4, minutes=12, change=_as_they_are),
+        "good_call": Scenario(about="a call as it should be", people=4, minutes=12, change=_as_they_are, calm=True),
         "one_on_one": Scenario(about="two people, one video layer each", people=2, minutes=15, change=_as_they_are),
         "bad_uplink": Scenario(
             about="one peer's uplink loses packets: it is seen in what that peer sends, everybody else hears it",

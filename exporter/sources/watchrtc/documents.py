@@ -207,19 +207,19 @@ class _Splitter:
     def _skip_to_end(self, finder: Finder) -> bool:
         """Moves behind what `finder` finds the end of, without keeping it; False where the text ends before."""
         text = self._text
-        while True:
-            text.cursor += finder.done
-            finder.done = 0
-            # A string longer than any element may be is given up as a string.
-            final = text.ended or text.left > self._limit
-            end = finder.end(text.data, text.cursor, final=final)
-            if end is not None:
-                text.cursor = end
-                return True
+        stuck = False
+        while (end := finder.end(text.data, text.cursor, final=text.ended or stuck)) is None:
             if text.ended:
                 text.cursor += text.left
                 return False
-            text.grow()
+            # A string longer than any element may be is given up as a string.
+            stuck = finder.done == 0 and text.left > self._limit
+            text.cursor += finder.done
+            finder.done = 0
+            if not stuck:
+                text.grow()
+        text.cursor = end
+        return True
 
 
 def _place(number: int, offset: int) -> str:
