@@ -37,6 +37,10 @@ class FakeSettings(Struct, frozen=True, kw_only=True):
     poll_seconds: float = 0.0
     keys_as_labels: tuple[str, ...] = ()
 
+    def problems(self) -> list[tuple[str, str]]:
+        """None."""
+        return []
+
 
 class FakeSource:
     """Polls as a test says."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from exporter.sources.base import SourceType
+from exporter.sources.watchrtc.push import push_receiver
 from exporter.sources.watchrtc.settings import WatchRtcSettings
 from exporter.sources.watchrtc.source import open_source
 
-SOURCE_TYPE = SourceType(name="watchrtc", settings=WatchRtcSettings, open=open_source)
+SOURCE_TYPE = SourceType(name="watchrtc", settings=WatchRtcSettings, open=open_source, push=push_receiver)

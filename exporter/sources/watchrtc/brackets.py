@@ -9,8 +9,9 @@ _TOKEN = re.compile(
     # A string is followed by what may follow a string; else its quote is a stray one, and the next quote begins anew.
     # A string that lacks its end must not turn all text after it inside out, so a line's end ends the search.
     rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"(?=\s*+[:,\]}])'
-    rb'|[{}\[\]"]',
+    rb'|\[++|[{}\]"]',
 )
+_STRING_REST = re.compile(rb'[^"\\\n]*+(?:\\.[^"\\\n]*+)*+')
 _UNDECIDED_STRING = re.compile(rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+(?:"\s*+|\\)?\Z')
 
 _QUOTE, _OPEN_OBJECT, _CLOSE_OBJECT, _OPEN_ARRAY, _CLOSE_ARRAY = b'"{}[]'
@@ -23,6 +24,8 @@ _LINE_LOOKAHEAD = 64
 _DEEPEST = 1 << 20
 #: So many open brackets are looked through for the one that a wrong bracket was meant to close.
 _MISMATCH_REACH = 64
+#: A longer string, or gap between tokens, is not looked at as a whole.
+_LONGEST_LOOK = 1 << 20
 
 
 class Finder(Protocol):
@@ -67,10 +70,15 @@ class BracketFinder:
         self._stack = bytearray(open_brackets)
         self._in_array = in_array
         self._lines = lines
+        self._in_string = False
         self.done = 0
 
     def end(self, data: bytes, start: int, *, final: bool) -> int | None:
         """Where the bracket that closes the element ends, or the damage is seen."""
+        if self._in_string:
+            self.done = self._after_string(data, start + self.done) - start
+        if self._in_string:
+            return None
         if len(self._stack) < _DEEPEST:
             end = self._end_by_brackets(data, start, final=final)
             if end is not None or len(self._stack) < _DEEPEST:
@@ -87,6 +95,8 @@ class BracketFinder:
             end: int | None = None
             if kind == _QUOTE:
                 if token.end() == begin + 1 and not final and _UNDECIDED_STRING.match(data, begin):
+                    self._in_string = len(data) - begin > _LONGEST_LOOK
+                    at = begin + 1 if self._in_string else at
                     break
             elif kind == _OPEN_OBJECT:
                 is_line = self._begins_line(data, start, begin, final=final)
@@ -94,7 +104,7 @@ class BracketFinder:
                     break
                 end = self._open_object(data, at, begin, is_line=is_line)
             elif kind == _OPEN_ARRAY:
-                self._stack.append(kind)
+                self._stack += token[0][:_DEEPEST]
             else:
                 end = self._close(kind, begin)
             if end is not None:
@@ -103,9 +113,16 @@ class BracketFinder:
             if len(self._stack) >= _DEEPEST:
                 break
         else:
-            at = len(data) if final else at
+            at = len(data) if final else max(at, len(data) - _LONGEST_LOOK)
         self.done = at - start
         return None
+
+    def _after_string(self, data: bytes, at: int) -> int:
+        """Where a long string ends that `at` is within, or as far as it is known to go on."""
+        rest = _STRING_REST.match(data, at)
+        end = rest.end() if rest else at
+        self._in_string = end + 1 >= len(data)
+        return end if self._in_string else end + 1
 
     def _begins_line(self, data: bytes, start: int, brace: int, *, final: bool) -> bool | None:
         """Whether the brace begins a line, and a key follows; None where more text must tell."""

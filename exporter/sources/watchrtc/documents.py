@@ -38,7 +38,7 @@ _BETWEEN_DOCUMENTS = re.compile(rb"(?:[\s,\x1e]|\xef\xbb\xbf)*+")
 _BYTE_ORDER_MARK_SIZE = 3
 _JUNK_IN_ARRAY = re.compile(rb"[,\[\]{}\n]")
 _JUNK_BETWEEN_DOCUMENTS = re.compile(rb"\n(?=[\[{])")
-_MEMBER = re.compile(rb'\s*+"((?:[^"\\]|\\.)*+)"\s*+:\s*+', re.DOTALL)
+_MEMBER = re.compile(rb'\s*+"([^"\\]*+(?:\\.[^"\\]*+)*+)"\s*+:\s*+', re.DOTALL)
 _COMMA = re.compile(rb"\s*+,")
 
 
@@ -207,17 +207,13 @@ class _Splitter:
     def _skip_to_end(self, finder: Finder) -> bool:
         """Moves behind what `finder` finds the end of, without keeping it; False where the text ends before."""
         text = self._text
-        stuck = False
-        while (end := finder.end(text.data, text.cursor, final=text.ended or stuck)) is None:
+        while (end := finder.end(text.data, text.cursor, final=text.ended)) is None:
             if text.ended:
                 text.cursor += text.left
                 return False
-            # A string longer than any element may be is given up as a string.
-            stuck = finder.done == 0 and text.left > self._limit
             text.cursor += finder.done
             finder.done = 0
-            if not stuck:
-                text.grow()
+            text.grow()
         text.cursor = end
         return True
 

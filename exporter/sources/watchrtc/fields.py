@@ -106,7 +106,8 @@ def plain_text(value: object) -> str | None:
         return label_text(value)
     if value is None:
         return ""
-    return json.dumps(value) if isinstance(value, bool | int | float) and math.isfinite(value) else None
+    is_text = isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value))
+    return label_text(json.dumps(value)) if is_text else None
 
 
 def read_item(value: object, rejections: Rejections) -> str | None:

@@ -125,7 +125,6 @@ def _json_type(value: object) -> str:
 def _session_id(room: dict[str, object]) -> str:
     """The opaque last part of the room's URL, which names one meeting; else when it started, as given."""
     path = _AFTER_PATH.sub("", plain_text(room.get("room_url")) or "").strip()
-    # Matched, not searched for: a search begins anew at each letter of a long text.
     if origin := _ORIGIN.match(path):
         path = path[origin.end() :]
     return path.rstrip("/").rpartition("/")[2] or (plain_text(room.get("start_time")) or "").strip()

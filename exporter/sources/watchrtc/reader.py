@@ -65,6 +65,11 @@ def read_deliveries(
     yield Delivery(reports=tuple(reports), rejected=tuple(rejected), read_objects=done)
 
 
+def printable(name: str) -> str:
+    """A document's name for a message: file names may hold a line's end, and what turns a terminal upside down."""
+    return name if name.isprintable() else ascii(name)
+
+
 def _read(
     chunks: Iterable[bytes],
     source: str,
@@ -72,7 +77,7 @@ def _read(
     document: str,
     limit: int,
 ) -> Iterator[tuple[Report | RejectedDocument, int]]:
-    name = document if document.isprintable() else ascii(document)
+    name = printable(document)
     in_a_row = 0
     for found in split(chunks, limit=limit):
         place = f"{name}: {found.place}"

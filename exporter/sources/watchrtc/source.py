@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from exporter.sources.watchrtc.folder import FolderStore
-from exporter.sources.watchrtc.reader import read_deliveries
+from exporter.sources.watchrtc.reader import printable, read_deliveries
 from exporter.sources.watchrtc.settings import WatchRtcSettings, local_folder
 from exporter.sources.watchrtc.stores import ObjectMovedError, ObjectUnreadableError
 
@@ -22,6 +22,15 @@ logger = logging.getLogger(__name__)
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+
+class _NotReadError(Exception):
+    """An object was not read to its end and stays in the backlog."""
+
+    def __init__(self, trouble: str = "") -> None:
+        super().__init__(trouble)
+        #: For the log; empty where the object merely changed or vanished, and the next poll will tell.
+        self.trouble = trouble
 
 
 class WatchRtcSource:
@@ -49,16 +58,20 @@ class WatchRtcSource:
             # A time in the future tells of another clock, not of a young file; such a file must not wait for years.
             if abs(now - found.modified) < self._settings.min_object_age:
                 continue
-            trouble = await self._read(found, intake)
-            if trouble is None:
+            try:
+                await self._read(found, intake)
+            except _NotReadError as error:
+                name = printable(found.identity.name)
+                logger.debug("%s was not read to its end", name, exc_info=error)
+                if error.trouble:
+                    troubles.append(f"{name}: {error.trouble}")
+            else:
                 left -= 1
                 self._events.backlog(left)
-            elif trouble:
-                troubles.append(f"{found.identity.name}: {trouble}")
         self._warn(troubles)
 
-    async def _read(self, found: StoredObject, intake: Intake) -> str | None:
-        """Delivers one object. None when it was read to its end, else why not; empty where it is merely too early."""
+    async def _read(self, found: StoredObject, intake: Intake) -> None:
+        """Delivers one object; parsing one delivery and committing it take turns, so that memory is bounded."""
         chunks = self._store.read_object(found)
         deliveries = read_deliveries(
             chunks,
@@ -68,25 +81,9 @@ class WatchRtcSource:
             read_object=found.identity,
         )
         with closing(chunks), closing(deliveries):
-            while True:
-                try:
-                    delivery = await _in_thread(_next, deliveries)
-                except ObjectMovedError:
-                    logger.debug(
-                        "%s changed or vanished while it was read; left for the next poll", found.identity.name
-                    )
-                    return ""
-                except ObjectUnreadableError as error:
-                    return f"cannot be read: {error}"
-                except Exception as error:
-                    # A fault of ours in one file must not keep the others from being read.
-                    logger.debug("%s", found.identity.name, exc_info=True)
-                    return f"cannot be read, by a fault of this program: {type(error).__name__}"
-                if delivery is None:
-                    break
+            while delivery := await _in_thread(_next, deliveries):
                 await intake.deliver(delivery)
         self._events.object_read(found.size)
-        return None
 
     def _warn(self, troubles: list[str]) -> None:
         """Logs a trouble when it begins, not at every poll."""
@@ -103,7 +100,17 @@ async def open_source(settings: WatchRtcSettings, events: Events) -> AsyncIterat
 
 
 def _next(deliveries: Iterator[Delivery]) -> Delivery | None:
-    return next(deliveries, None)
+    try:
+        return next(deliveries, None)
+    except ObjectMovedError as error:
+        raise _NotReadError from error
+    except ObjectUnreadableError as error:
+        msg = f"cannot be read: {error}"
+        raise _NotReadError(msg) from error
+    except Exception as error:
+        # A fault of ours in one file must not keep the others from being read. Its text may hold what the file holds.
+        msg = f"cannot be read, by a fault of this program: {type(error).__name__}"
+        raise _NotReadError(msg) from error
 
 
 async def _in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -116,4 +123,6 @@ async def _in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kw
         return await asyncio.shield(step)
     except asyncio.CancelledError:
         await asyncio.wait([step])
+        # Asked for, or asyncio complains at some later time that nobody did.
+        step.exception()
         raise

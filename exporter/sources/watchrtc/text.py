@@ -99,16 +99,17 @@ def _sliced(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _salvaged(member: zlib._Decompress, compressed: bytes) -> Iterator[bytes]:
     """What comes out before the damage: zlib throws away the whole piece in which it finds it."""
-    for size in (_SALVAGE_PIECE, 1):
-        while compressed:
-            before = member.copy()
-            try:
-                text = member.decompress(compressed, size)
-            except zlib.error:
-                member = before
-                break
-            yield text
-            compressed = member.unconsumed_tail
+    size = _SALVAGE_PIECE
+    while compressed and size:
+        before = member.copy()
+        try:
+            text = member.decompress(compressed, size)
+        except zlib.error:
+            # Again from before this piece, byte by byte, and then no more.
+            member, size = before, 0 if size == 1 else 1
+            continue
+        yield text
+        compressed = member.unconsumed_tail
 
 
 def _checked(chunks: Iterator[bytes]) -> Iterator[bytes]:

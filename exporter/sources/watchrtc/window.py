@@ -63,13 +63,14 @@ class TextWindow:
             how many commas were among it.
         """
         commas = 0
-        while match := pattern.match(self.data, self.cursor):
-            commas += match[0].count(b",")
-            self.cursor = match.end()
+        while True:
+            match = pattern.match(self.data, self.cursor)
+            skipped = match[0] if match else b""
+            commas += skipped.count(b",")
+            self.cursor += len(skipped)
             if self.left >= lookahead or self.ended:
-                break
+                return commas
             self.grow()
-        return commas
 
     def _next(self) -> bytes:
         try:
