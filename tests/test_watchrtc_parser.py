@@ -22,7 +22,7 @@ from exporter.model import (
 )
 from exporter.sources.base import RejectedDocument, digest
 from exporter.sources.watchrtc.parser import parse_room
-from tests.watchrtc_support import SAMPLE, a_room, parsed, refused
+from tests.watchrtc_support import SAMPLE, a_room, parsed, parsed_raw, refused
 
 
 def audio_send(**values: object) -> dict[str, object]:
@@ -307,8 +307,7 @@ def test_users_that_cannot_be_are_out_of_range(users: object) -> None:
 def test_what_no_double_holds_is_missing(literal: str) -> None:
     """None of these is a rejection, and none costs the values beside it."""
     raw = json.dumps(audio_send(jitter="HOLE", rtt=80)).replace('"HOLE"', literal).encode()
-    report = parse_room(raw, source="watch", keys_as_labels=(), place="here")
-    assert isinstance(report, Report)
+    report = parsed_raw(raw)
     assert only_summary(report) == Summary(round_trip_time_seconds=0.08)
     assert report.rejected_samples == ()
 
@@ -464,9 +463,9 @@ def test_a_peer_without_identity_costs_only_itself(bad: object) -> None:
 
 def test_stays_of_one_peer_are_told_apart() -> None:
     """By their start, and by a number where that is the same; the same document always gives the same stays."""
-    starts: list[str | None] = ["x", "x", None, None, "x", "x#2", "#2"]
+    starts: list[str | None] = ["x", "x", None, None, "x", "x#2", "#2", "y#2", "y", "y"]
     report = parsed(a_room(peers=[{"peer_id": "p", "start_time": start} for start in starts]))
-    assert [peer.stay for peer in report.peers] == ["x", "x#2", "", "#2", "x#3", "x#2#2", "#2#2"]
+    assert [peer.stay for peer in report.peers] == ["x", "x#2", "", "#2", "x#3", "x#2#2", "#2#2", "y#2", "y", "y#3"]
 
 
 def test_ten_thousand_stays_of_one_peer() -> None:
@@ -506,17 +505,23 @@ def test_attributes_are_text() -> None:
 def test_lone_surrogates_are_replaced() -> None:
     """JSON can write what UTF-8 cannot hold; pairs are one character."""
     raw = rb'{"room_id":"a\ud800b","start_time":"x\udc00","peers":[{"peer_id":"\ud83d\ude80"}],"end_time":null}'
-    report = parse_room(raw, source="watch", keys_as_labels=(), place="here")
-    assert isinstance(report, Report)
+    report = parsed_raw(raw)
     assert report.session.key == SessionKey("watch", "a\ufffdb", "x\ufffd")
     assert report.peers[0].peer_id == "\U0001f680"
+
+
+@pytest.mark.parametrize("digits", [309, 400, 4000])
+def test_a_long_number_is_text(digits: int) -> None:
+    """Where text belongs, it need not be a number that can be computed with."""
+    report = parsed_raw(b'{"room_id":"r","start_time":"x","peers":[{"peer_id":%s}]}' % (b"7" * digits))
+    (peer,) = report.peers
+    assert peer.peer_id.startswith("7" * 309)
 
 
 def test_a_number_that_no_double_holds_is_no_text() -> None:
     """`Infinity` is no JSON."""
     raw = b'{"room_id":"r","start_time":"x","peers":[{"peer_id":"p","os":1e999}]}'
-    report = parse_room(raw, source="watch", keys_as_labels=(), place="here")
-    assert isinstance(report, Report)
+    report = parsed_raw(raw)
     assert report.peers[0].attributes.os == ""
 
 

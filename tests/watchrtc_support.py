@@ -33,7 +33,12 @@ def a_room(room_id: str = "r", **fields: object) -> dict[str, object]:
 
 def parsed(room: object, keys_as_labels: Sequence[str] = ()) -> Report:
     """The report of a room."""
-    outcome = parse_room(msgspec.json.encode(room), source="watch", keys_as_labels=keys_as_labels, place="here")
+    return parsed_raw(msgspec.json.encode(room), keys_as_labels)
+
+
+def parsed_raw(raw: bytes, keys_as_labels: Sequence[str] = ()) -> Report:
+    """The report of a room that is given as JSON, or nearly."""
+    outcome = parse_room(raw, source="watch", keys_as_labels=keys_as_labels, place="here")
     assert isinstance(outcome, Report), outcome
     return outcome
 
