@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 HUNDREDMS, WATCHRTC = hundredms_cases(), watchrtc_cases()
 #: No document takes longer than a second or two; one that takes this long would take the process with it.
-LONGEST_SECONDS = 60.0
+LONGEST_SECONDS = 300.0
 #: 2027-01-15T08:00:00Z, later than any time in the documents that is not absurd.
 NOW = 1_800_000_000.0
 
@@ -176,7 +176,7 @@ def test_the_whole_corpus_goes_through_ledger_and_page(tmp_path: Path) -> None:
             left_out = rejected_samples(report for key, report in seen.items() if key.source == source)
             assert label_counts(counts, "webrtc_exporter_samples_rejected_total", source) == left_out
     assert publisher.evicted == 0
-    publisher.publish(NOW + 60.0, publisher.generation.number)
+    publisher.publish(NOW + 300.0, publisher.generation.number)
     text, open_metrics = (
         b"".join(publisher.generation.body(b"", open_metrics=form, gzip=False).chunks).decode()
         for form in (False, True)
@@ -189,7 +189,7 @@ def test_the_whole_corpus_goes_through_ledger_and_page(tmp_path: Path) -> None:
     assert {series: count.amounts[0] for series, count in again_opened.counts.items()} == counts
     restarted = Publisher(again_opened, families, MetricsSettings(), Thresholds(), 0)
     restarted.load()
-    restarted.publish(NOW + 60.0, 0)
+    restarted.publish(NOW + 300.0, 0)
     page = b"".join(restarted.generation.body(b"", open_metrics=False, gzip=False).chunks).decode()
     assert sorted(page.splitlines()) == sorted(text.splitlines())
     again_opened.close()
