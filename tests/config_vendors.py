@@ -76,6 +76,11 @@ class AskSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         """As every vendor has it."""
         return ()
 
+    @property
+    def max_key_values(self) -> int:
+        """As every vendor has it."""
+        return 100
+
     def problems(self) -> list[Broken]:
         """Names what is wrong between keys."""
         found = exactly_one(token=self.token, token_file=self.token_file)
@@ -102,6 +107,11 @@ class ReadSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def poll_seconds(self) -> float:
         """As every vendor has it."""
         return float(self.poll_interval)
+
+    @property
+    def max_key_values(self) -> int:
+        """As every vendor has it."""
+        return 100
 
     def problems(self) -> list[Broken]:
         """Names a missing URL."""

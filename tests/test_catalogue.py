@@ -98,6 +98,7 @@ _CONTRACT = {
     "webrtc_exporter_http_rate_limit_wait_seconds_total": "source",
     "webrtc_exporter_objects_read_total": "source",
     "webrtc_exporter_object_bytes_read_total": "source",
+    "webrtc_exporter_objects_quarantined_total": "source",
     "webrtc_exporter_build_info": "version pythonversion",
     "webrtc_exporter_config_last_reload_successful": "",
     "webrtc_exporter_config_last_reload_success_timestamp_seconds": "",

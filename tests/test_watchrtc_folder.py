@@ -26,14 +26,19 @@ def put(path: Path, raw: bytes = b"[]") -> Path:
     return path
 
 
+def objects(store: FolderStore) -> list[StoredObject]:
+    """All objects that are listed."""
+    return [found for part in store.list_objects() for found in part.objects]
+
+
 def names(folder: Path) -> list[str]:
     """Of the objects that are listed."""
-    return [found.identity.name for found in FolderStore(folder).list_objects().objects]
+    return [found.identity.name for found in objects(FolderStore(folder))]
 
 
 def only(folder: Path) -> StoredObject:
     """The only object that is listed."""
-    (found,) = FolderStore(folder).list_objects().objects
+    (found,) = objects(FolderStore(folder))
     return found
 
 
@@ -101,7 +106,7 @@ def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
     for name in (b"a\xff.json", b"a\xfe.json", "ü\n.json".encode()):
         put(Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))), name)  # noqa: PTH118 - Path takes no bytes
     store = FolderStore(tmp_path)
-    found = store.list_objects().objects
+    found = objects(store)
     assert sorted(each.identity.name for each in found) == ["a\\xfe.json", "a\\xff.json", "ü\n.json"]
     assert sorted(b"".join(store.read_object(each)) for each in found) == sorted(
         [b"a\xff.json", b"a\xfe.json", "ü\n.json".encode()]
@@ -113,7 +118,7 @@ def test_a_folder_that_is_none(tmp_path: Path, name: str) -> None:
     """The poll fails as a whole, and says which folder was expected."""
     put(tmp_path / "file")
     with pytest.raises(PollError, match=f"{name}: expected a folder") as caught:
-        FolderStore(tmp_path / name).list_objects()
+        objects(FolderStore(tmp_path / name))
     assert caught.value.reason == "not_found"
 
 
@@ -131,7 +136,7 @@ def test_a_folder_that_cannot_be_read(
     """With the reason that the runner counts."""
     fail_for(monkeypatch, tmp_path, error)
     with pytest.raises(PollError, match="no way") as caught:
-        FolderStore(tmp_path).list_objects()
+        objects(FolderStore(tmp_path))
     assert caught.value.reason == reason
 
 
@@ -140,9 +145,16 @@ def test_a_folder_below_that_cannot_be_read_costs_only_itself(tmp_path: Path, mo
     put(tmp_path / "a" / "x.json")
     put(tmp_path / "b" / "y.json")
     fail_for(monkeypatch, tmp_path / "a", PermissionError(13, "no way"))
-    listing = FolderStore(tmp_path).list_objects()
-    assert [found.identity.name for found in listing.objects] == ["b/y.json"]
-    assert listing.problems == (f"{tmp_path / 'a'}: no way",)
+    listing = list(FolderStore(tmp_path).list_objects())
+    assert [found.identity.name for part in listing for found in part.objects] == ["b/y.json"]
+    assert [problem for part in listing for problem in part.problems] == [f"{tmp_path / 'a'}: no way"]
+
+
+def test_a_large_folder_is_listed_in_parts(tmp_path: Path) -> None:
+    """So that what is done with each part needs memory for that part only."""
+    for number in range(1001):
+        (tmp_path / f"{number:04}").touch()
+    assert [len(part.objects) for part in FolderStore(tmp_path).list_objects()] == [1000, 1]
 
 
 def test_a_file_is_read_in_pieces(tmp_path: Path) -> None:
@@ -185,10 +197,22 @@ def test_a_file_that_is_replaced_while_it_is_read_is_whole(tmp_path: Path) -> No
     assert list(pieces) == []
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reason is told."""
+@pytest.mark.parametrize(
+    ("error", "blame", "told"),
+    [
+        (PermissionError(13, "no way"), "permission", "no way"),
+        (OSError(5, "no way"), "object", "no way"),
+        (PermissionError("x"), "permission", "not allowed"),
+        (OSError("x"), "object", "OSError"),
+    ],
+)
+def test_a_file_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, blame: str, told: str
+) -> None:
+    """The reason is told, and whether other files may be as bad."""
     path = put(tmp_path / "x.json")
     found = only(tmp_path)
-    fail_for(monkeypatch, path, PermissionError(13, "no way"))
-    with pytest.raises(ObjectUnreadableError, match="no way"):
+    fail_for(monkeypatch, path, error)
+    with pytest.raises(ObjectUnreadableError, match=told) as caught:
         next(FolderStore(tmp_path).read_object(found))
+    assert caught.value.blame == blame

@@ -525,6 +525,13 @@ def test_a_number_that_no_double_holds_is_no_text() -> None:
     assert report.peers[0].attributes.os == ""
 
 
+def test_nan_is_missing_where_text_or_a_peer_belongs() -> None:
+    """As it is where a number belongs: nothing is counted."""
+    report = parsed_raw(b'{"room_id":"r","start_time":"x","stats":NaN,"peers":[{"peer_id":"p","os":NaN},NaN]}')
+    assert report.peers == (Peer(peer_id="p"),)
+    assert report.rejected_samples == (("wrong_type", 1),)
+
+
 def test_only_listed_keys_are_kept() -> None:
     """As text, ordered by name: the vendor's SDK wraps texts into lists, other values come as they are."""
     keys = {

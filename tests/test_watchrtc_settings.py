@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from exporter.sources import watchrtc
-from exporter.sources.watchrtc.settings import WatchRtcSettings, local_folder
+from exporter.sources.watchrtc.location import local_folder
+from exporter.sources.watchrtc.settings import WatchRtcSettings
 from tests.watchrtc_support import read_settings
 
 
@@ -19,6 +20,7 @@ def test_only_the_url_is_required() -> None:
     assert settings.poll_seconds == 60
     assert float(settings.min_object_age) == 5
     assert settings.keys_as_labels == ()
+    assert settings.max_key_values == 100
     assert settings.push is None
     assert settings.problems() == []
 
@@ -47,12 +49,12 @@ def test_unknown_and_missing_keys_are_errors(raw: dict[str, object]) -> None:
         read_settings(raw)
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/prefix", "gs://bucket", "az://container/x", "https://example.org/x"])
-def test_what_is_no_local_folder_is_refused_plainly(url: str) -> None:
-    """Whoever configures an object store is told that this version has none."""
-    ((path, message),) = read_settings({"url": url}).problems()
+@pytest.mark.parametrize("scheme", ["https", "abfs", "S4"])
+def test_what_is_no_store_is_refused_plainly(scheme: str) -> None:
+    """With the schemes that there are."""
+    ((path, message),) = read_settings({"url": f"{scheme}://bucket/x"}).problems()
     assert path == "url"
-    assert "this version reads local folders only" in message
+    assert message == f"expected s3://, gs://, az://, file:// or a path, got {scheme}://"
 
 
 @pytest.mark.parametrize("url", ["", "  ", "file://", "file://host/path", "file://localhost"])
@@ -97,9 +99,10 @@ def test_every_other_fault_is_told_at_once() -> None:
             "url": "x",
             "storage_options": {"region": "eu"},
             "push": {"token": "a", "token_file": "b"},
+            "max_key_values": -1,
         }
     )
-    assert [path for path, _ in settings.problems()] == ["name", "storage_options", "push"]
+    assert [path for path, _ in settings.problems()] == ["name", "storage_options", "push", "max_key_values"]
     assert read_settings({"url": "x", "push": {}}).problems() == [("push", "expected one of `token` and `token_file`")]
 
 

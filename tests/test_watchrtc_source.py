@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import threading
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,7 @@ from exporter.sources.watchrtc.stores import Listing, ObjectMovedError, ObjectUn
 from tests.watchrtc_support import MemoryIntake, RecordedEvents, a_room, read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     from exporter.sources.base import Source
@@ -49,17 +50,15 @@ class MemoryStore:
         self.problems: tuple[str, ...] = ()
         self.closed = 0
 
-    def list_objects(self) -> Listing:
-        """Each one second younger than the one before."""
-        return Listing(
-            objects=tuple(
-                StoredObject(
-                    identity=ObjectIdentity(name, "1"), size=100 + index, modified=NOW - 60 + index, address=name
-                )
-                for index, name in enumerate(self.objects)
-            ),
-            problems=self.problems,
-        )
+    def list_objects(self) -> Generator[Listing, None, None]:
+        """Each one second younger than the one before, in parts of two."""
+        objects = [
+            StoredObject(identity=ObjectIdentity(name, "1"), size=100 + index, modified=NOW - 60 + index, address=name)
+            for index, name in enumerate(self.objects)
+        ]
+        for start in range(0, len(objects), 2):
+            yield Listing(objects=tuple(objects[start : start + 2]))
+        yield Listing(problems=self.problems)
 
     def read_object(self, found: StoredObject) -> Generator[bytes, None, None]:
         """The pieces; an exception is raised in its place."""
@@ -170,20 +169,23 @@ async def test_a_file_that_moves_while_it_is_read_is_left_for_the_next_poll() ->
 async def test_a_file_that_cannot_be_read_is_told_once(
     caplog: pytest.LogCaptureFixture, error: Exception, told: str
 ) -> None:
-    """When it begins; the file stays in the backlog, is tried at each poll, and keeps no other from being read."""
+    """When it begins; the file stays in the backlog, is tried again, and keeps no other from being read."""
     store = MemoryStore(a=error, b=rooms("b"))
     events, intake = RecordedEvents(), MemoryIntake(NOW)
     source = WatchRtcSource(read_settings({"url": "x", "name": "watch"}), store, events)
     with caplog.at_level(logging.WARNING):
         await source.poll(intake)
         await source.poll(intake)
+        intake.time += 60
+        await source.poll(intake)
     assert intake.room_ids == ["b"]
-    assert events.backlogs == [2, 1, 1]
+    assert events.backlogs == [2, 1, 1, 1]
     assert len(caplog.messages) == 1
     assert caplog.messages[0].startswith("source watch: a: cannot be read")
     assert told in caplog.messages[0]
     assert "secret" not in caplog.text
     store.objects["a"] = rooms("a")
+    intake.time += 120
     await source.poll(intake)
     store.objects["c"] = error
     with caplog.at_level(logging.WARNING):
@@ -199,6 +201,91 @@ async def test_parts_that_cannot_be_listed_are_told(caplog: pytest.LogCaptureFix
     intake, _ = await poll(store)
     assert intake.room_ids == ["a"]
     assert caplog.messages == ["source watch: below: no way"]
+
+
+async def test_a_file_that_is_never_readable_is_given_up() -> None:
+    """After five tries, while others are read; then it counts as read and as quarantined, until it changes."""
+    store = MemoryStore(a=ObjectUnreadableError("no way"), b=rooms("b"))
+    events, intake = RecordedEvents(), MemoryIntake(NOW)
+    source = WatchRtcSource(read_settings({"url": "x", "name": "watch"}), store, events)
+    for tries in range(1, 8):
+        await source.poll(intake)
+        assert (events.quarantined, events.backlogs[-1]) == ((0, 1) if tries < 5 else (1, 0))
+        intake.time += 300
+    assert intake.read_names == ["b", "a"]
+    assert intake.rejected == []
+
+
+async def test_more_than_can_be_held_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest are read first, whatever the order of the listing; all of them count as backlog."""
+    monkeypatch.setattr(source_module, "_MOST_WAITING", 3)
+    store = MemoryStore(**{name: rooms(name) for name in "abcdefghij"})
+    listed = list(store.list_objects())
+    monkeypatch.setattr(store, "list_objects", lambda: (each for each in reversed(listed)))
+    intake, events = await poll(store)
+    assert intake.room_ids == ["a", "b", "c"]
+    assert events.backlogs == [10, 9, 8, 7]
+    for _ in range(3):
+        await poll(store, intake)
+    assert intake.room_ids == list("abcdefghij")
+
+
+async def test_a_store_of_many_objects_needs_little_memory() -> None:
+    """What was read before is asked for page by page, and not kept."""
+
+    class Many(MemoryStore):
+        def list_objects(self) -> Generator[Listing, None, None]:
+            for page in range(100):
+                yield Listing(
+                    objects=tuple(
+                        StoredObject(identity=ObjectIdentity(f"{page}/{each}", "1"), size=1, modified=0.0, address="")
+                        for each in range(1000)
+                    )
+                )
+
+    class Known(MemoryIntake):
+        asked = 0
+
+        async def unread(self, objects: Sequence[ObjectIdentity]) -> Sequence[ObjectIdentity]:
+            self.asked += len(objects)
+            return []
+
+    intake = Known(NOW)
+    tracemalloc.start()
+    try:
+        await poll(Many(), intake)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert intake.asked == 100_000
+    assert peak < 4 << 20
+
+
+async def test_what_is_listed_twice_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that starts a listing anew gives some of it again."""
+    store = MemoryStore(a=rooms("a"), b=rooms("b"))
+    listed = list(store.list_objects())
+    monkeypatch.setattr(store, "list_objects", lambda: (each for each in listed * 2))
+    intake, events = await poll(store)
+    assert (intake.room_ids, events.backlogs) == (["a", "b"], [2, 1, 0])
+
+
+async def test_what_failed_before_comes_last() -> None:
+    """Even where it is the oldest: a slow failure must not keep what is new waiting."""
+    order = []
+
+    class Watching(MemoryStore):
+        def read_object(self, found: StoredObject) -> Generator[bytes, None, None]:
+            order.append(found.address)
+            return super().read_object(found)
+
+    store = Watching(a=ObjectUnreadableError("no way"), b=rooms("b"))
+    intake, events = MemoryIntake(NOW), RecordedEvents()
+    source = WatchRtcSource(read_settings({"url": "x", "poll_interval": "0s"}), store, events)
+    await source.poll(intake)
+    store.objects["c"] = rooms("c")
+    await source.poll(intake)
+    assert order == ["a", "b", "c", "a"]
 
 
 async def test_a_long_file_is_delivered_in_parts() -> None:

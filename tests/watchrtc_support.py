@@ -62,6 +62,7 @@ class RecordedEvents:
     def __init__(self) -> None:
         self.sizes: list[int] = []
         self.backlogs: list[int] = []
+        self.quarantined = 0
 
     def http_request(self, code: str, seconds: float) -> None:
         """Never happens here."""
@@ -74,6 +75,10 @@ class RecordedEvents:
     def object_read(self, size: int) -> None:
         """Remembers the size."""
         self.sizes.append(size)
+
+    def object_quarantined(self) -> None:
+        """Counts."""
+        self.quarantined += 1
 
     def backlog(self, count: int) -> None:
         """Remembers the count."""

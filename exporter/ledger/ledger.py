@@ -142,8 +142,11 @@ class Ledger:
 
     def unread(self, source: str, objects: Sequence[ObjectIdentity]) -> list[ObjectIdentity]:
         """Those object versions that were never read."""
-        read = dict(self._connection.execute("SELECT name, tag FROM objects WHERE source = ?", (source,)))
-        return [each for each in objects if read.get(each.name) != each.tag]
+        # One by one by the primary key: a store of many objects asks page by page, and its names need no memory here.
+        ask = "SELECT tag FROM objects WHERE source = ? AND name = ?"
+        return [
+            each for each in objects if self._connection.execute(ask, (source, each.name)).fetchone() != (each.tag,)
+        ]
 
     def size(self) -> int:
         """Bytes that the state takes on disk."""

@@ -95,6 +95,12 @@ EXPORTER_FAMILIES: tuple[Family, ...] = (
     ),
     _family("objects_read_total", "counter", "Files and objects read.", _SOURCE),
     _family("object_bytes_read_total", "counter", "Stored bytes of the files and objects read.", _SOURCE),
+    _family(
+        "objects_quarantined_total",
+        "counter",
+        "Files and objects that could not be read time and again, and are left until they change.",
+        _SOURCE,
+    ),
     _family("build_info", "gauge", "Version of the exporter and of Python; always 1.", ("version", "pythonversion")),
     _family("config_last_reload_successful", "gauge", "Whether the last reload of the configuration succeeded."),
     _family(

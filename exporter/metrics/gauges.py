@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from exporter.metrics.family import Family, Scope
+    from exporter.metrics.key_values import KeyValues
     from exporter.model import Session, SessionKey
     from exporter.quality import PeerAssessment, RoomAssessment
 
@@ -34,7 +35,8 @@ class _Media(Protocol):
 class GaugeRenderer:
     """Renders rooms and peers with the families of one catalogue."""
 
-    def __init__(self, families: Iterable[Family]) -> None:
+    def __init__(self, families: Iterable[Family], key_values: KeyValues) -> None:
+        self._key_values = key_values
         self._families: dict[Scope, list[Family]] = {"room": [], "room_stream": [], "peer": [], "peer_stream": []}
         for family in families:
             if family.scope in self._families:
@@ -57,7 +59,9 @@ class GaugeRenderer:
     def peer(self, key: SessionKey, peer: PeerAssessment) -> Rendered:
         """One peer's part of a session's samples."""
         identity = f"{_identity(key)},{label_block(PEER_LABELS[-1:], (peer.peer_id,))}"
-        keys = {key_label(name): value for name, value in peer.attributes.keys}
+        keys = {
+            key_label(name): self._key_values.shown(key.source, name, value) for name, value in peer.attributes.keys
+        }
         about = (
             *(getattr(peer.attributes, label) for label in ATTRIBUTE_LABELS),
             *(keys.get(label, "") for label in self._key_labels),

@@ -18,6 +18,7 @@ from exporter.demo import hundredms_documents, simulation
 from exporter.metrics.catalogue import FAMILIES
 from exporter.metrics.exposition import Generation, Headers
 from exporter.metrics.gauges import GaugeRenderer
+from exporter.metrics.key_values import KeyValues
 from exporter.metrics.store import SeriesStore
 from exporter.model import Report, Session, SessionKey
 from exporter.quality import Thresholds, assess_peer
@@ -62,7 +63,7 @@ def _assessments() -> Iterator[PeerAssessment]:
 
 
 def _filled_store() -> tuple[SeriesStore, GaugeRenderer]:
-    store, renderer = SeriesStore(), GaugeRenderer(FAMILIES)
+    store, renderer = SeriesStore(), GaugeRenderer(FAMILIES, KeyValues({}))
     for number, peer in zip(count(), cycle(list(_assessments())), strict=False):
         if store.series >= SERIES:
             break

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 _CHUNK = 1 << 20
+#: Files of a folder that are listed at once.
+_LISTED = 1000
 #: What those who write a file under another name first call it.
 _UNFINISHED = (".tmp", ".part", "~")
 
@@ -24,10 +26,8 @@ class FolderStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def list_objects(self) -> Listing:
+    def list_objects(self) -> Generator[Listing, None, None]:
         """Every file but the hidden and unfinished ones, folder by folder, in the order of their names."""
-        objects: list[StoredObject] = []
-        problems: list[str] = []
         visited: set[tuple[int, int]] = set()
         folders = [self._folder]
         while folders:
@@ -37,28 +37,15 @@ class FolderStore:
                 if (identity.st_dev, identity.st_ino) in visited:
                     continue
                 visited.add((identity.st_dev, identity.st_ino))
-                with os.scandir(folder) as entries:
-                    ordered = sorted(entries, key=lambda entry: entry.name)
+                files, below = _content(folder)
             except OSError as error:
                 if folder is self._folder:
                     raise _poll_error(folder, error) from error
-                problems.append(f"{_text(str(folder))}: {error.strerror}")
+                yield Listing(problems=(f"{_text(str(folder))}: {error.strerror}",))
                 continue
-            below = []
-            for entry in ordered:
-                if entry.name.startswith(".") or entry.name.endswith(_UNFINISHED):
-                    continue
-                try:
-                    status = entry.stat()
-                except OSError:
-                    # A link to nowhere, or gone since: neither is a data stream.
-                    continue
-                if stat.S_ISDIR(status.st_mode):
-                    below.append(Path(entry.path))
-                elif stat.S_ISREG(status.st_mode):
-                    objects.append(self._object(entry.path, status))
             folders.extend(reversed(below))
-        return Listing(objects=tuple(objects), problems=tuple(problems))
+            for start in range(0, len(files), _LISTED):
+                yield Listing(objects=tuple(self._object(*file) for file in files[start : start + _LISTED]))
 
     def read_object(self, found: StoredObject) -> Generator[bytes, None, None]:
         """The file's bytes, if it is still the version that was listed when it was read to its end."""
@@ -70,8 +57,10 @@ class FolderStore:
                 _check_same(found, os.fstat(file.fileno()))
         except FileNotFoundError as error:
             raise ObjectMovedError from error
+        except PermissionError as error:
+            raise ObjectUnreadableError(error.strerror or "not allowed", "permission") from error
         except OSError as error:
-            raise ObjectUnreadableError(error.strerror) from error
+            raise ObjectUnreadableError(error.strerror or type(error).__name__) from error
 
     def _object(self, path: str, status: os.stat_result) -> StoredObject:
         name = _text(os.path.relpath(path, self._folder))
@@ -81,6 +70,26 @@ class FolderStore:
             modified=status.st_mtime,
             address=path,
         )
+
+
+def _content(folder: Path) -> tuple[list[tuple[str, os.stat_result]], list[Path]]:
+    """The files of a folder, each with its status, and the folders in it, each in the order of their names."""
+    with os.scandir(folder) as entries:
+        ordered = sorted(entries, key=lambda entry: entry.name)
+    files, folders = [], []
+    for entry in ordered:
+        if entry.name.startswith(".") or entry.name.endswith(_UNFINISHED):
+            continue
+        try:
+            status = entry.stat()
+        except OSError:
+            # A link to nowhere, or gone since: neither is a data stream.
+            continue
+        if stat.S_ISDIR(status.st_mode):
+            folders.append(Path(entry.path))
+        elif stat.S_ISREG(status.st_mode):
+            files.append((entry.path, status))
+    return files, folders
 
 
 def _tag(status: os.stat_result) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from exporter.sources.watchrtc.cloud_options import ExtraMissingError, option_problems
+from exporter.sources.watchrtc.location import cloud_bucket, location_problem
 from exporter.values import Duration, Secret
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _NOT_IN_LABEL = re.compile(r"[^a-zA-Z0-9_]")
 
 
@@ -25,7 +28,7 @@ class WatchRtcSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """One watchRTC source: where its data-stream files lie and what to take from them."""
 
     name: str = "watchrtc"
-    #: A local folder, as a path or `file://` URL.
+    #: A local folder, as a path or `file://` URL, or a bucket: `s3://`, `gs://`, `az://`.
     url: str
     #: Endpoint, region, credentials, as the object store names them; all of it is masked, as some of it is secret.
     storage_options: dict[str, Secret] = {}
@@ -34,6 +37,8 @@ class WatchRtcSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     min_object_age: Duration = Duration(5)
     #: The application's own keys that become labels `key_NAME` of a peer.
     keys_as_labels: tuple[str, ...] = ()
+    #: The most values that each such label takes; further ones are `other`.
+    max_key_values: int = 100
     push: PushSettings | None = None
 
     @property
@@ -44,31 +49,29 @@ class WatchRtcSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def problems(self) -> list[tuple[str, str]]:
         """What is wrong beyond the types, as pairs of key path (relative to the source) and message."""
         found = [("name", "expected a text that is not empty")] if not self.name.strip() else []
-        found += [("url", problem) for problem in _url_problems(self.url)]
-        found += [("storage_options", "a local folder has no options; leave this out")] if self.storage_options else []
+        found += self._store_problems()
         found += _key_problems(self.keys_as_labels)
         if self.push is not None and (self.push.token is None) == (self.push.token_file is None):
             found.append(("push", "expected one of `token` and `token_file`"))
+        if self.max_key_values < 0:
+            found.append(("max_key_values", f"expected 0 or more, got {self.max_key_values}"))
         return found
 
+    def options(self) -> dict[str, str]:
+        """What `storage_options` says, for the one place that opens the store."""
+        return {name: value.reveal() for name, value in self.storage_options.items()}
 
-def local_folder(url: str) -> Path:
-    """The folder that a path or `file://` URL names; `WatchRtcSettings.problems` has found nothing wrong with it."""
-    return Path(unquote(urlsplit(url).path) if _SCHEME.match(url) else url)
-
-
-def _url_problems(url: str) -> list[str]:
-    if not url.strip():
-        return ["expected the path of a local folder, got an empty text"]
-    scheme = _SCHEME.match(url)
-    if scheme is None:
-        return []
-    if scheme[1].lower() != "file":
-        return [f"this version reads local folders only, not {scheme[1]}://; expected a path or a file:// URL"]
-    host, _, path = url[scheme.end() :].partition("/")
-    if host not in {"", "localhost"} or not path:
-        return ["expected the absolute path of a folder on this machine, as in file:///var/lib/watchrtc"]
-    return []
+    def _store_problems(self) -> Iterator[tuple[str, str]]:
+        if problem := location_problem(self.url):
+            yield "url", problem
+        elif bucket := cloud_bucket(self.url):
+            try:
+                for name, problem in option_problems(bucket, self.options()):
+                    yield "storage_options" if name is None else f"storage_options.{name}", problem
+            except ExtraMissingError as error:
+                yield "url", str(error)
+        elif self.storage_options:
+            yield "storage_options", "a local folder has no options; leave this out"
 
 
 def _key_problems(keys: tuple[str, ...]) -> list[tuple[str, str]]:

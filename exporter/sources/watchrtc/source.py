@@ -7,16 +7,20 @@ import logging
 from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from exporter.sources.base import Delivery, PollError
+from exporter.sources.watchrtc.cloud_options import open_cloud
 from exporter.sources.watchrtc.folder import FolderStore
+from exporter.sources.watchrtc.location import cloud_bucket, local_folder
+from exporter.sources.watchrtc.patience import MOST_TRIES, Patience
 from exporter.sources.watchrtc.reader import printable, read_deliveries
-from exporter.sources.watchrtc.settings import WatchRtcSettings, local_folder
 from exporter.sources.watchrtc.stores import ObjectMovedError, ObjectUnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from exporter.sources.base import Delivery, Events, Intake, Source
-    from exporter.sources.watchrtc.stores import ObjectStore, StoredObject
+    from exporter.sources.base import Events, Intake, ObjectIdentity, Source
+    from exporter.sources.watchrtc.settings import WatchRtcSettings
+    from exporter.sources.watchrtc.stores import Blame, ObjectStore, StoredObject
 
 logger = logging.getLogger(__name__)
 
@@ -24,13 +28,22 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
+#: Objects that are held at once of those that wait; more of them wait for a later poll, the oldest come first.
+_MOST_WAITING = 10_000
+#: Reads in a row that the store did not answer; then it is not asked any more until the next poll.
+_MOST_UNANSWERED = 3
+
+
 class _NotReadError(Exception):
     """An object was not read to its end and stays in the backlog."""
 
-    def __init__(self, trouble: str = "") -> None:
+    def __init__(self, trouble: str, blame: Blame, *, tell: bool = True) -> None:
         super().__init__(trouble)
-        #: For the log; empty where the object merely changed or vanished, and the next poll will tell.
+        #: For the log.
         self.trouble = trouble
+        self.blame = blame
+        #: Whether to log it at once.
+        self.tell = tell
 
 
 class WatchRtcSource:
@@ -40,35 +53,69 @@ class WatchRtcSource:
         self._settings = settings
         self._store = store
         self._events = events
+        self._patience = Patience(settings.poll_seconds)
         self._troubles: frozenset[str] = frozenset()
 
     async def poll(self, intake: Intake) -> None:
-        """Reads what is new, the oldest first. A file that cannot be read stays in the backlog and is tried again."""
-        listing = await _in_thread(self._store.list_objects)
-        unread = set(await intake.unread([found.identity for found in listing.objects]))
-        waiting = sorted(
-            (found for found in listing.objects if found.identity in unread),
-            key=lambda found: (found.modified, found.identity),
-        )
-        left = len(waiting)
-        self._events.backlog(left)
-        troubles = list(listing.problems)
+        """Reads what is new, the oldest first; what failed before comes last, so that it is in nobody's way."""
         now = intake.now()
-        for found in waiting:
-            # A time in the future tells of another clock, not of a young file; such a file must not wait for years.
-            if abs(now - found.modified) < self._settings.min_object_age:
-                continue
-            try:
-                await self._read(found, intake)
-            except _NotReadError as error:
-                name = printable(found.identity.name)
-                logger.debug("%s was not read to its end", name, exc_info=error)
-                if error.trouble:
-                    troubles.append(f"{name}: {error.trouble}")
-            else:
-                left -= 1
-                self._events.backlog(left)
-        self._warn(troubles)
+        found = await self._find(intake, now)
+        self._patience.keep_only(found.failing)
+        left = found.unread
+        self._events.backlog(left)
+        unanswered = 0
+        try:
+            for each in found.due():
+                try:
+                    await self._read(each, intake)
+                except _NotReadError as error:
+                    if await self._failed(each, error, intake, now, found.troubles):
+                        left -= 1
+                        self._events.backlog(left)
+                    unanswered = unanswered + 1 if error.blame == "store" else 0
+                    if unanswered == _MOST_UNANSWERED:
+                        raise _unanswered(error) from None
+                else:
+                    self._patience.read(each.identity, now)
+                    left -= 1
+                    self._events.backlog(left)
+                    unanswered = 0
+        finally:
+            self._warn(found.troubles)
+
+    async def _find(self, intake: Intake, now: float) -> _Found:
+        """Lists the store page by page, and keeps what is new of each."""
+        found = _Found(self._patience.failing)
+        pages = self._store.list_objects()
+        with closing(pages):
+            while page := await _in_thread(next, pages, None):
+                found.troubles += page.problems
+                unread = set(await intake.unread([each.identity for each in page.objects]))
+                for each in page.objects:
+                    if each.identity in unread:
+                        # A time in the future tells of another clock, not of a young file; it must not wait for years.
+                        young = abs(now - each.modified) < self._settings.min_object_age
+                        due = not young and self._patience.may_try(each.identity, now)
+                        found.add(each, due=due)
+                        found.troubles += [told] if not due and (told := self._patience.told(each.identity)) else []
+        return found
+
+    async def _failed(
+        self, each: StoredObject, error: _NotReadError, intake: Intake, now: float, troubles: list[str]
+    ) -> bool:
+        """Notes a failed read; returns whether the object is given up."""
+        name = printable(each.identity.name)
+        logger.debug("%s was not read to its end", name, exc_info=error)
+        trouble = f"{name}: {error.trouble}" if error.tell else ""
+        if not self._patience.failed(each.identity, error.blame, now, trouble):
+            troubles += [trouble] if trouble else []
+            return False
+        await intake.deliver(Delivery(read_objects=(each.identity,)))
+        if each.size:
+            # What is empty and not there is how some consoles make folders.
+            self._events.object_quarantined()
+            troubles.append(f"{name}: given up after {MOST_TRIES} tries, until it changes: {error.trouble}")
+        return True
 
     async def _read(self, found: StoredObject, intake: Intake) -> None:
         """Delivers one object; parsing one delivery and committing it take turns, so that memory is bounded."""
@@ -96,21 +143,68 @@ class WatchRtcSource:
 @asynccontextmanager
 async def open_source(settings: WatchRtcSettings, events: Events) -> AsyncIterator[Source]:
     """Opens the store that the settings name."""
-    yield WatchRtcSource(settings, FolderStore(local_folder(settings.url)), events)
+    bucket = cloud_bucket(settings.url)
+    store = open_cloud(bucket, settings.options()) if bucket else FolderStore(local_folder(settings.url))
+    yield WatchRtcSource(settings, store, events)
+
+
+class _Found:
+    """What a listing brought up that was not read yet."""
+
+    def __init__(self, failing: frozenset[ObjectIdentity]) -> None:
+        """Makes it empty.
+
+        Args:
+            failing: object versions that could not be read before.
+        """
+        self._failed_before = failing
+        self._waiting: dict[ObjectIdentity, StoredObject] = {}
+        #: Objects that are known and not read.
+        self.unread = 0
+        #: Those of the failing ones that are still there.
+        self.failing: set[ObjectIdentity] = set()
+        #: For the log.
+        self.troubles: list[str] = []
+
+    def add(self, found: StoredObject, *, due: bool) -> None:
+        """Takes an object; of those that are due, not many more than `_MOST_WAITING` are held."""
+        if found.identity in self._waiting:
+            return
+        self.unread += 1
+        if found.identity in self._failed_before:
+            self.failing.add(found.identity)
+        if due:
+            self._waiting[found.identity] = found
+            if len(self._waiting) >= 2 * _MOST_WAITING:
+                self._waiting = {each.identity: each for each in self.due()}
+
+    def due(self) -> list[StoredObject]:
+        """What to read now, in its order."""
+        return sorted(
+            self._waiting.values(),
+            key=lambda found: (found.identity in self._failed_before, found.modified, found.identity),
+        )[:_MOST_WAITING]
+
+
+def _unanswered(error: _NotReadError) -> PollError:
+    message = f"the store lists its objects, but {_MOST_UNANSWERED} in a row could not be read: {error.trouble}"
+    return PollError("unreachable", message)
 
 
 def _next(deliveries: Iterator[Delivery]) -> Delivery | None:
     try:
         return next(deliveries, None)
     except ObjectMovedError as error:
-        raise _NotReadError from error
+        # As a rule the next listing tells: it is gone, or there is another version.
+        msg = "it is listed, but not there in that version"
+        raise _NotReadError(msg, "object", tell=False) from error
     except ObjectUnreadableError as error:
         msg = f"cannot be read: {error}"
-        raise _NotReadError(msg) from error
+        raise _NotReadError(msg, error.blame) from error
     except Exception as error:
         # A fault of ours in one file must not keep the others from being read. Its text may hold what the file holds.
         msg = f"cannot be read, by a fault of this program: {type(error).__name__}"
-        raise _NotReadError(msg) from error
+        raise _NotReadError(msg, "object") from error
 
 
 async def _in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -1,8 +1,8 @@
-"""The seam between the source and where its data streams lie: a folder now; an object store is one more file."""
+"""The seam between the source and where its data streams lie: a folder, or an object store."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -11,6 +11,13 @@ from exporter.sources.base import ObjectIdentity
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+#: What a failed read speaks against.
+Blame: TypeAlias = Literal[
+    "object",  # the object itself: it breaks off, or is listed and not there
+    "permission",  # the object may not be read: a setting of its own, or our credentials
+    "store",  # the store is down, slow or too busy; the object may be fine
+]
+
 
 class ObjectMovedError(Exception):
     """The object changed or vanished since it was listed; the next listing tells what is there then."""
@@ -18,6 +25,10 @@ class ObjectMovedError(Exception):
 
 class ObjectUnreadableError(Exception):
     """The object is there and cannot be read; the text says why, for the log."""
+
+    def __init__(self, message: str, blame: Blame = "object") -> None:
+        super().__init__(message)
+        self.blame = blame
 
 
 class StoredObject(Struct, frozen=True, kw_only=True):
@@ -33,7 +44,7 @@ class StoredObject(Struct, frozen=True, kw_only=True):
 
 
 class Listing(Struct, frozen=True, kw_only=True):
-    """What a store holds."""
+    """A part of what a store holds."""
 
     objects: tuple[StoredObject, ...] = ()
     #: Parts that could not be listed, as messages for the log.
@@ -43,8 +54,8 @@ class Listing(Struct, frozen=True, kw_only=True):
 class ObjectStore(Protocol):
     """Where data streams lie. Its methods block, and are called from worker threads, one at a time."""
 
-    def list_objects(self) -> Listing:
-        """Everything that may be a data stream.
+    def list_objects(self) -> Generator[Listing, None, None]:
+        """Everything that may be a data stream, in parts of bounded size and any order; a version may come twice.
 
         Raises:
             PollError: the store as a whole cannot be read.
