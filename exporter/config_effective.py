@@ -27,11 +27,6 @@ _NOT_DONE_YET: dict[str, object] = {
     "metrics.pseudonyms": None,
     "metrics.per_track": False,
 }
-#: The same for the keys of a source, whatever its type.
-_NOT_DONE_YET_IN_SOURCES: dict[str, object] = {
-    "webhook": None,
-    "push": None,
-}
 
 
 def effective(settings: Settings) -> str:
@@ -44,14 +39,8 @@ def effective(settings: Settings) -> str:
 
 
 def unsupported(settings: Settings) -> list[str]:
-    """Names the keys that are configured, but that this version does nothing about, such as `sources[0].webhook`."""
-    keys = [key for key, nothing in _NOT_DONE_YET.items() if attrgetter(key)(settings) != nothing]
-    return keys + [
-        f"sources[{index}].{key}"
-        for index, source in enumerate(settings.sources)
-        for key, nothing in _NOT_DONE_YET_IN_SOURCES.items()
-        if getattr(source, key, nothing) != nothing
-    ]
+    """Names the keys that are configured, but that this version does nothing about, such as `metrics.per_track`."""
+    return [key for key, nothing in _NOT_DONE_YET.items() if attrgetter(key)(settings) != nothing]
 
 
 def _plain(value: object, key: str) -> object:

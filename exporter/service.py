@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from exporter.config import Settings
     from exporter.options import ServeOptions
-    from exporter.web.face import SessionLine, SourceState
+    from exporter.web.face import Endpoint, Inbox, SessionLine, SourceState
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +143,10 @@ class Service:
     def effective_configuration(self) -> str:
         """The configuration in force, secrets masked."""
         return config.effective(self._pipeline.settings)
+
+    def endpoint(self, inbox: Inbox, source: str) -> Endpoint | None:
+        """Where what is sent to a source goes, by the configuration in force."""
+        return self._pipeline.endpoint(inbox, source)
 
     async def reload(self) -> None:
         """Reads the configuration again, whole or not at all.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from pathlib import Path
@@ -9,21 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import msgspec
+import pytest
 
 from exporter.model import Session, SessionKey
-from exporter.sources.base import Delivery, ObjectIdentity, Receipt, Task
+from exporter.sources.base import Delivery, ObjectIdentity, PollError, Receipt, Task
 from exporter.sources.hundredms.client import ApiClient, Limits, Surroundings
 from exporter.sources.hundredms.settings import HundredMsSettings
+from exporter.sources.hundredms.source import HundredMsSource
 from exporter.values import decode_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from exporter.model import Report
+    from exporter.sources.base import Source
 
 FIXTURES = Path(__file__).parent / "fixtures" / "hundredms"
 #: 2026-03-01T12:00:00Z.
 NOON = 1_772_366_400.0
+#: 2026-03-01T11:00:00Z: an hour before the test's first poll.
+ENDED = "2026-03-01T11:00:00Z"
 
 
 def read_settings(raw: Mapping[str, Any] | None = None) -> HundredMsSettings:
@@ -79,6 +85,10 @@ class RecordedEvents:
     def object_read(self, size: int) -> None:
         """Remembers the size."""
         self.objects.append(size)
+
+    def object_quarantined(self) -> None:
+        """Never happens here."""
+        raise NotImplementedError
 
     def backlog(self, count: int) -> None:
         """Remembers the count."""
@@ -169,3 +179,90 @@ def make_client(
         now=lambda: NOON, clock=clock, sleep=clock.sleep, chance=lambda: 0.5, transport=httpx.MockTransport(handler)
     )
     return ApiClient(settings or read_settings(), events or RecordedEvents(), limits or Limits(), surroundings)
+
+
+def listed(session_id: str = "s1", *peer_ids: str, ended: str = ENDED, **keys: object) -> dict[str, object]:
+    """A finished session in the listing."""
+    peers = {peer_id: {"id": peer_id, "role": "guest"} for peer_id in peer_ids}
+    return {"id": session_id, "room_id": "r1", "active": False, "peers": peers, "updated_at": ended, **keys}
+
+
+class FakeVendor:
+    """The API, as far as the source needs it; the test changes what it says between polls."""
+
+    def __init__(self, *sessions: object) -> None:
+        self.sessions: list[object] = list(sessions)
+        #: What the listing answers instead.
+        self.listing: httpx.Response | Exception | None = None
+        #: What is answered for a peer; an audio track of two samples where nothing is said.
+        self.stats: dict[str, int | bytes | Exception] = {}
+        self.default: int | bytes | Exception = audio_stats()
+        #: What is answered for a session by its id; 404 where nothing is said.
+        self.single: dict[str, int | bytes | Exception] = {}
+        #: What is answered for a room; 404 where nothing is said.
+        self.rooms: dict[str, int | bytes | Exception] = {}
+        self.rooms_asked: list[str] = []
+        self.sessions_asked: list[str] = []
+        self.asked: list[str] = []
+        self.listings: list[dict[str, str]] = []
+        self.running = 0
+        self.most_running = 0
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answers."""
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        await asyncio.sleep(0)
+        self.running -= 1
+        query = dict(request.url.params)
+        if request.url.path.endswith("/sessions"):
+            self.listings.append(query)
+            if isinstance(self.listing, Exception):
+                raise self.listing
+            return self.listing or reply(200, json.dumps({"data": self.sessions}).encode())
+        *_, kind, name = request.url.path.split("/")
+        if kind == "sessions":
+            self.sessions_asked.append(name)
+            return _said(self.single.get(name, 404))
+        if kind == "rooms":
+            self.rooms_asked.append(name)
+            return _said(self.rooms.get(name, 404))
+        assert (kind, name) == ("analytics", "peer-stats")
+        self.asked.append(query["peer_id"])
+        return _said(self.stats.get(query["peer_id"], self.default))
+
+
+def _said(answer: int | bytes | Exception) -> httpx.Response:
+    if isinstance(answer, Exception):
+        raise answer
+    return reply(answer) if isinstance(answer, int) else reply(200, answer)
+
+
+class Bench:
+    """A source with its vendor, its ledger and its clock; a restart keeps vendor and ledger."""
+
+    def __init__(self, vendor: FakeVendor, settings: Mapping[str, Any] | None = None) -> None:
+        self.vendor = vendor
+        self.settings = read_settings({"peer_stats": {"concurrency": 2}, **(settings or {})})
+        self.intake = MemoryIntake()
+        self.clock = FakeClock()
+        self.limits = Limits(attempts=1)
+        self.restart()
+
+    def restart(self) -> None:
+        """Forgets what the process knew."""
+        self.events = RecordedEvents()
+        handler: Callable[[httpx.Request], Awaitable[httpx.Response]] = self.vendor
+        self.client = make_client(handler, self.settings, self.events, self.clock, self.limits)  # type: ignore[arg-type]  # httpx takes coroutines, too
+        self.source: Source = HundredMsSource(self.settings, self.client, self.events)
+
+    async def poll(self, later: float = 0.0) -> None:
+        """Polls once, so many seconds later."""
+        self.intake.time += later
+        await self.source.poll(self.intake)
+
+    async def fails(self, later: float = 0.0) -> PollError:
+        """Polls once, and fails."""
+        with pytest.raises(PollError) as raised:
+            await self.poll(later)
+        return raised.value

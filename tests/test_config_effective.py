@@ -15,8 +15,8 @@ from exporter.logs import LineFormatter
 from exporter.metrics.catalogue import configurable_buckets
 from exporter.settings import MetricsSettings, PseudonymSettings, ShardSettings
 from exporter.sources import source_types
-from exporter.values import Duration, Secret
-from tests.config_vendors import FAMILIES, VENDORS, AskSettings, Hook, ReadSettings
+from exporter.values import Duration
+from tests.config_vendors import FAMILIES, VENDORS, ReadSettings
 
 if TYPE_CHECKING:
     from exporter.logs import Format
@@ -144,6 +144,15 @@ class Store(Struct, frozen=True, kw_only=True):
         """As every vendor has it."""
         return float(self.poll_interval)
 
+    @property
+    def max_key_values(self) -> int:
+        """As every vendor has it."""
+        return 100
+
+    def problems(self) -> list[tuple[str, str]]:
+        """None."""
+        return []
+
 
 def test_secrets_by_name() -> None:
     """Options that are called like secrets are masked even where nobody typed them so."""
@@ -192,24 +201,20 @@ class TestUnsupported:
             "shard",
             "metrics.pseudonyms",
             "metrics.per_track",
-            "sources[0].webhook",
-            "sources[2].push",
         ]
 
     def test_each_alone(self) -> None:
         """A shard other than the only one, or any single key, is enough."""
-        ask = AskSettings(name="a", token=Secret("t"), webhook=Hook(secret=Secret("s")))
         read = ReadSettings(url="x")
         for settings, key in (
             (Settings(sources=(read,), shard=ShardSettings(count=2)), "shard"),
             (Settings(sources=(read,), metrics=MetricsSettings(per_track=True)), "metrics.per_track"),
             (Settings(sources=(read,), metrics=MetricsSettings(pseudonyms=PseudonymSettings())), "metrics.pseudonyms"),
-            (Settings(sources=(read, ask)), "sources[1].webhook"),
         ):
             assert unsupported(settings) == [key]
 
     def test_real_vendors(self, tmp_path: Path) -> None:
-        """The keys are called so by the real vendors too."""
+        """All keys of theirs are carried out."""
         file = tmp_path / "config.yaml"
         file.write_text(
             """\
@@ -220,4 +225,4 @@ sources:
             encoding="utf-8",
         )
         found = load(file, source_types(), configurable_buckets())
-        assert unsupported(found) == ["sources[0].webhook", "sources[1].push"]
+        assert unsupported(found) == []

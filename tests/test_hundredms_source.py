@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -16,96 +15,21 @@ from exporter.sources.hundredms import source as source_module
 from exporter.sources.hundredms.client import Limits
 from exporter.sources.hundredms.discovery import LARGE_BODY_BYTES
 from exporter.sources.hundredms.parser import parse_peer_stats
-from exporter.sources.hundredms.source import BATCH, FAILURES_THAT_STOP, WORK_SECONDS, HundredMsSource
+from exporter.sources.hundredms.source import BATCH, FAILURES_THAT_STOP, WORK_SECONDS
 from tests.hundredms_support import (
     NOON,
-    FakeClock,
+    Bench,
+    FakeVendor,
     MemoryIntake,
     RecordedEvents,
     audio_stats,
-    make_client,
+    listed,
     read_settings,
     reply,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
-    from exporter.sources.base import Source
-
-#: 2026-03-01T11:00:00Z: an hour before the test's first poll.
-ENDED = "2026-03-01T11:00:00Z"
-
-
-def listed(session_id: str = "s1", *peer_ids: str, ended: str = ENDED, **keys: object) -> dict[str, object]:
-    """A finished session in the listing."""
-    peers = {peer_id: {"id": peer_id, "role": "guest"} for peer_id in peer_ids}
-    return {"id": session_id, "room_id": "r1", "active": False, "peers": peers, "updated_at": ended, **keys}
-
-
-class FakeVendor:
-    """The API, as far as the source needs it; the test changes what it says between polls."""
-
-    def __init__(self, *sessions: object) -> None:
-        self.sessions: list[object] = list(sessions)
-        #: What the listing answers instead.
-        self.listing: httpx.Response | Exception | None = None
-        #: What is answered for a peer; an audio track of two samples where nothing is said.
-        self.stats: dict[str, int | bytes | Exception] = {}
-        self.default: int | bytes | Exception = audio_stats()
-        self.asked: list[str] = []
-        self.listings: list[dict[str, str]] = []
-        self.running = 0
-        self.most_running = 0
-
-    async def __call__(self, request: httpx.Request) -> httpx.Response:
-        """Answers."""
-        self.running += 1
-        self.most_running = max(self.most_running, self.running)
-        await asyncio.sleep(0)
-        self.running -= 1
-        query = dict(request.url.params)
-        if request.url.path.endswith("/sessions"):
-            self.listings.append(query)
-            if isinstance(self.listing, Exception):
-                raise self.listing
-            return self.listing or reply(200, json.dumps({"data": self.sessions}).encode())
-        assert request.url.path.endswith("/analytics/peer-stats")
-        self.asked.append(query["peer_id"])
-        answer = self.stats.get(query["peer_id"], self.default)
-        if isinstance(answer, Exception):
-            raise answer
-        return reply(answer) if isinstance(answer, int) else reply(200, answer)
-
-
-class Bench:
-    """A source with its vendor, its ledger and its clock; a restart keeps vendor and ledger."""
-
-    def __init__(self, vendor: FakeVendor, settings: Mapping[str, Any] | None = None) -> None:
-        self.vendor = vendor
-        self.settings = read_settings({"peer_stats": {"concurrency": 2}, **(settings or {})})
-        self.intake = MemoryIntake()
-        self.clock = FakeClock()
-        self.limits = Limits(attempts=1)
-        self.restart()
-
-    def restart(self) -> None:
-        """Forgets what the process knew."""
-        self.events = RecordedEvents()
-        handler: Callable[[httpx.Request], Awaitable[httpx.Response]] = self.vendor
-        self.client = make_client(handler, self.settings, self.events, self.clock, self.limits)  # type: ignore[arg-type]  # httpx takes coroutines, too
-        self.source: Source = HundredMsSource(self.settings, self.client, self.events)
-
-    async def poll(self, later: float = 0.0) -> None:
-        """Polls once, so many seconds later."""
-        self.intake.time += later
-        await self.source.poll(self.intake)
-
-    async def fails(self, later: float = 0.0) -> PollError:
-        """Polls once, and fails."""
-        with pytest.raises(PollError) as raised:
-            await self.poll(later)
-        return raised.value
+    from collections.abc import Mapping
 
 
 class TestLife:

@@ -15,12 +15,13 @@ from exporter.metrics.instruments import Instruments
 from exporter.pipeline import Pipeline, PipelineError
 from exporter.pipeline.ledger_thread import LedgerThread
 from exporter.pipeline.runner import wait_seconds
-from exporter.sources.base import Delivery, ObjectIdentity, PollError, Receipt, SourceType, Task
-from exporter.values import Duration
-from tests.reports import START, audio, peer, report
+from exporter.sources.base import Delivery, ObjectIdentity, PollError, Receipt, Receiver, SourceType, Task
+from exporter.values import Duration, Secret
+from exporter.web.face import NotNowError, Received
+from tests.reports import START, audio, key, peer, report
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
     from pathlib import Path
 
     from exporter.sources.base import Events, Intake
@@ -36,6 +37,7 @@ class FakeSettings(Struct, frozen=True, kw_only=True):
     name: str = "prod"
     poll_seconds: float = 0.0
     keys_as_labels: tuple[str, ...] = ()
+    max_key_values: int = 100
 
     def problems(self) -> list[tuple[str, str]]:
         """None."""
@@ -60,7 +62,20 @@ def fake_type(poll: Poll) -> SourceType:
     async def opened(_: FakeSettings, events: Events) -> AsyncIterator[FakeSource]:
         yield FakeSource(poll, events)
 
-    return SourceType(name="fake", settings=FakeSettings, open=opened)
+    def no_webhook(_: FakeSettings) -> None:
+        """Not configured."""
+
+    return SourceType(name="fake", settings=FakeSettings, open=opened, webhook=no_webhook, push=fake_push)
+
+
+def fake_push(settings: FakeSettings) -> Receiver:
+    """Takes the ids of peers, one a piece."""
+
+    def read(chunks: Iterable[bytes], _: float) -> Iterator[Delivery]:
+        for chunk in chunks:
+            yield Delivery(reports=(report(peer(chunk.decode(), audio([0.4])), of=key(source=settings.name)),))
+
+    return Receiver(headers=(("X-Own", ""),), secret=Secret("s"), most_bytes=9, most_seconds=9.0, read=read)
 
 
 class Bench:
@@ -280,3 +295,28 @@ async def test_before_it_is_open_it_says_so(bench: Bench) -> None:
     """A programming mistake is not an empty page."""
     with pytest.raises(RuntimeError, match="not open"):
         bench.pipeline(nothing).latest_sessions(1)
+
+
+async def test_what_is_sent_counts_like_what_is_polled(bench: Bench) -> None:
+    """It is committed under the source's name and shown; the same again is a duplicate."""
+    async with at_work(bench.pipeline(nothing)) as pipeline:
+        endpoint = pipeline.endpoint("ingest", "prod")
+        assert endpoint is not None
+        assert await endpoint.take([b"p1", b"p2"]) == Received(usable=True, new=2)
+        assert await endpoint.take([b"p2"]) == Received(usable=True, duplicate=1)
+        await shown(pipeline, 'webrtc_exporter_reports_ingested_total{source="prod"} 2.0')
+        assert pipeline.endpoint("webhooks", "prod") is None
+        assert pipeline.endpoint("ingest", "other") is None
+
+
+async def test_nothing_is_taken_by_a_pipeline_that_was_closed(bench: Bench) -> None:
+    """Its successor has taken the ledger over and would not show it; the sender is told to try again."""
+    async with at_work(bench.pipeline(nothing)) as old:
+        endpoint = old.endpoint("ingest", "prod")
+    assert endpoint is not None
+    with pytest.raises(NotNowError, match="the configuration is being replaced"):
+        await endpoint.take([b"p1"])
+    async with at_work(bench.pipeline(nothing)) as new:
+        again = new.endpoint("ingest", "prod")
+        assert again is not None
+        assert (await again.take([b"p1"])).new == 1

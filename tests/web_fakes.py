@@ -6,10 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from exporter.web.app import application
-from exporter.web.face import Scrape, SessionLine, SourceState
+from exporter.web.face import Received, Scrape, SessionLine, SourceState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from starlette.types import ASGIApp
+
+    from exporter.web.face import Inbox
 
 TEXT_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -32,6 +36,7 @@ class FakeFace:
         self.asked: list[tuple[str, str, bool]] = []
         self.limits: list[int] = []
         self.reloads = 0
+        self.endpoints: dict[tuple[Inbox, str], FakeEndpoint] = {}
 
     async def scrape(self, *, accept: str, accept_encoding: str, by_prometheus: bool) -> Scrape:
         """Gives the chunks."""
@@ -61,6 +66,10 @@ class FakeFace:
         self.limits.append(limit)
         return self.session_lines
 
+    def endpoint(self, inbox: Inbox, source: str) -> FakeEndpoint | None:
+        """Gives the one that is there."""
+        return self.endpoints.get((inbox, source))
+
     async def reload(self) -> None:
         """Counts, or fails."""
         self._fail()
@@ -73,6 +82,28 @@ class FakeFace:
     def _fail(self) -> None:
         if self.failure is not None:
             raise self.failure
+
+
+class FakeEndpoint:
+    """An endpoint that lets in who says `please` in `X-Secret`, and notes what it was given."""
+
+    def __init__(self, received: Received | None = None) -> None:
+        self.most_bytes = 1 << 20
+        self.most_seconds = 10.0
+        self.received = received or Received(usable=True)
+        self.failure: Exception | None = None
+        self.bodies: list[bytes] = []
+
+    def admits(self, headers: Mapping[str, str]) -> bool:
+        """Looks at the header."""
+        return headers.get("x-secret") == "please"
+
+    async def take(self, chunks: Iterable[bytes]) -> Received:
+        """Reads the body, or fails."""
+        if self.failure is not None:
+            raise self.failure
+        self.bodies.append(b"".join(chunks))
+        return self.received
 
 
 def application_of(face: FakeFace) -> ASGIApp:

@@ -14,8 +14,10 @@ from exporter.metrics.gauge_families import key_label
 from exporter.model import ReportRejection, SampleRejection
 from exporter.pipeline.ingest import Ingest
 from exporter.pipeline.publisher import Publisher
+from exporter.pipeline.receiving import SourceEndpoint
 from exporter.pipeline.runner import Runner, SourceEvents
 from exporter.sources.base import PollFailure
+from exporter.web.face import NotNowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
     from exporter.metrics.instruments import Instruments
     from exporter.pipeline.ledger_thread import LedgerThread
     from exporter.remembered import ObjectIdentity, Task
-    from exporter.sources.base import Delivery, Receipt, SourceType
-    from exporter.web.face import SessionLine, SourceState
+    from exporter.sources.base import Delivery, Receipt, Receiver, SourceSettings, SourceType
+    from exporter.web.face import Inbox, SessionLine, SourceState
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +65,8 @@ class Pipeline:
         self._instruments = instruments
         self._clock = clock
         self._runners: list[Runner] = []
+        self._endpoints: dict[tuple[Inbox, str], SourceEndpoint] = {}
+        self._closed = False
         self._resources = AsyncExitStack()
         self._changed = asyncio.Event()
         #: The newest generation that a Prometheus has read.
@@ -91,6 +95,7 @@ class Pipeline:
             self.settings.metrics,
             self.settings.quality,
             first_generation,
+            key_limits={source.name: source.max_key_values for source in self.settings.sources},
         )
         try:
             await self._thread.run(self._take_over, publisher)
@@ -99,6 +104,7 @@ class Pipeline:
                 opened = await self._resources.enter_async_context(self._source_types[kind].open(source, events))
                 intake = _SourceIntake(source.name, self)
                 self._runners.append(Runner(kind, source, opened, intake, events, self._instruments))
+                self._endpoints.update(self._endpoints_of(self._source_types[kind], source))
         except (StateError, OSError, ValueError) as error:
             await self._resources.aclose()
             raise PipelineError(str(error)) from error
@@ -112,7 +118,8 @@ class Pipeline:
                 tasks.create_task(runner.run())
 
     async def close(self) -> None:
-        """Closes the sources' connections."""
+        """Takes nothing in any more and closes the sources' connections."""
+        self._closed = True
         await self._resources.aclose()
 
     # What a source may ask for
@@ -155,6 +162,10 @@ class Pipeline:
         """Sessions in view, the last ingested first."""
         return self._page.latest_sessions(limit)
 
+    def endpoint(self, inbox: Inbox, source: str) -> SourceEndpoint | None:
+        """Where what is sent to a source goes; None where the configuration knows of no such thing."""
+        return self._endpoints.get((inbox, source))
+
     def render(self, *, open_metrics: bool, gzip: bool, by_prometheus: bool) -> Body:
         """The page for one scrape; may take time, so not for the event loop."""
         started = time.perf_counter()
@@ -166,6 +177,25 @@ class Pipeline:
             self._read_generation = max(self._read_generation, generation.number)
         self._instruments.gauge("scrape_render_seconds").set(time.perf_counter() - started)
         return body
+
+    def _endpoints_of(
+        self, kind: SourceType, settings: SourceSettings
+    ) -> Iterator[tuple[tuple[Inbox, str], SourceEndpoint]]:
+        async def deliver(delivery: Delivery) -> Receipt:
+            # After the next configuration's pipeline has taken the ledger over, its page would not know of this.
+            if self._closed:
+                message = "the configuration is being replaced"
+                raise NotNowError(message)
+            return await self.deliver(settings.name, delivery)
+
+        inboxes: tuple[tuple[Inbox, Callable[..., Receiver | None] | None], ...] = (
+            ("webhooks", kind.webhook),
+            ("ingest", kind.push),
+        )
+        for inbox, receiver_of in inboxes:
+            receiver = receiver_of(settings) if receiver_of else None
+            if receiver:
+                yield (inbox, settings.name), SourceEndpoint(settings.name, receiver, deliver, self.now)
 
     # In the ledger's thread
 

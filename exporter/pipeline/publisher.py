@@ -10,12 +10,13 @@ import msgspec
 from exporter.metrics.cumulative import Shown, ZeroHold, render_counts
 from exporter.metrics.exposition import Generation, Headers
 from exporter.metrics.gauges import GaugeRenderer
+from exporter.metrics.key_values import KeyValues
 from exporter.metrics.store import SeriesStore
 from exporter.quality import PeerAssessment, assess_room
 from exporter.web.face import SessionLine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from exporter.config import MetricsSettings
     from exporter.ledger import Ledger
@@ -40,12 +41,24 @@ class Publisher:
         settings: MetricsSettings,
         thresholds: Thresholds,
         first_generation: int,
+        *,
+        key_limits: Mapping[str, int] | None = None,
     ) -> None:
+        """Makes a publisher with an empty page; `load` fills it.
+
+        Args:
+            ledger: what is in view and what has been counted.
+            families: the catalogue.
+            settings: how long what stays, and how much of it.
+            thresholds: of the rooms' verdicts.
+            first_generation: the number of the empty page.
+            key_limits: by source, the most values of each of the application's own keys.
+        """
         self._ledger = ledger
         self._settings = settings
         self._thresholds = thresholds
         self._headers = Headers(families)
-        self._renderer = GaugeRenderer(families)
+        self._renderer = GaugeRenderer(families, KeyValues(key_limits or {}))
         self._count_families = {family.name: family for family in families if family.scope.endswith("_count")}
         self._view = SeriesStore()
         self._counts = SeriesStore()

@@ -41,6 +41,7 @@ class SourceEvents:
         self._waits = instruments.counter("http_rate_limit_wait_seconds", source=source)
         self._objects = instruments.counter("objects_read", source=source)
         self._object_bytes = instruments.counter("object_bytes_read", source=source)
+        self._quarantined = instruments.counter("objects_quarantined", source=source)
         self._backlog = instruments.gauge("source_backlog", source=source)
 
     def http_request(self, code: str, seconds: float) -> None:
@@ -56,6 +57,10 @@ class SourceEvents:
         """Counts a file or object of `size` stored bytes."""
         self._objects.inc()
         self._object_bytes.inc(size)
+
+    def object_quarantined(self) -> None:
+        """Counts a file or object that is left until it changes."""
+        self._quarantined.inc()
 
     def backlog(self, count: int) -> None:
         """Shows how many things are known and not yet ingested."""

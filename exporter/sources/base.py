@@ -6,7 +6,7 @@ metrics: they hand over deliveries and tell events. The runner owns timing, back
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from exporter.model import Report, ReportRejection
 from exporter.remembered import ObjectIdentity, Task
+from exporter.values import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,11 +28,13 @@ __all__ = [
     "PollError",
     "PollFailure",
     "Receipt",
+    "Receiver",
     "RejectedDocument",
     "Source",
     "SourceSettings",
     "SourceType",
     "Task",
+    "UnusableBodyError",
     "digest",
 ]
 
@@ -130,6 +133,10 @@ class Events(Protocol):
         """A file or object of `size` stored bytes was read."""
         ...
 
+    def object_quarantined(self) -> None:
+        """A file or object could not be read time and again, and is left until it changes."""
+        ...
+
     def backlog(self, count: int) -> None:
         """That many things are known and not yet ingested: peers to ask for, objects to read."""
         ...
@@ -164,9 +171,35 @@ class SourceSettings(Protocol):
         """The application's own keys that become labels of `webrtc_peer_info`."""
         ...
 
+    @property
+    def max_key_values(self) -> int:
+        """The most values that each of these labels takes."""
+        ...
+
     def problems(self) -> list[tuple[str, str]]:
         """What is wrong between keys: each key's path within the source, and what is wrong and was expected."""
         ...
+
+
+class UnusableBodyError(Exception):
+    """What was sent to a source is not what its sender should send; the text says what is wrong and quotes nothing."""
+
+
+class Receiver(Struct, frozen=True, kw_only=True):
+    """What is sent to a source over HTTP: what the sender has to show, how much is taken, and what it becomes."""
+
+    #: The headers in which the secret may be shown, each with the scheme before it (`Bearer`), empty where it has none.
+    headers: tuple[tuple[str, str], ...]
+    secret: Secret | None = None
+    #: Read at each request, so that the secret can be rotated.
+    secret_file: str | None = None
+    #: The most bytes of a body, as it is sent.
+    most_bytes: int
+    #: The most seconds that a body may take to arrive.
+    most_seconds: float
+    #: Makes deliveries of a body that is complete, given in pieces, and the time (Unix seconds) at which it came. Runs
+    #: beside the event loop. Raises `UnusableBodyError`.
+    read: Callable[[Iterable[bytes], float], Iterator[Delivery]]
 
 
 class SourceType(Struct, frozen=True, kw_only=True):
@@ -178,3 +211,7 @@ class SourceType(Struct, frozen=True, kw_only=True):
     settings: type[Struct]
     #: Opens a source: an async context manager, so that connections are closed at the end.
     open: Callable[..., AbstractAsyncContextManager[Source]]
+    #: Makes, of a source's settings, the receiver of `POST /webhooks/NAME`; None where they configure none.
+    webhook: Callable[..., Receiver | None] | None = None
+    #: The same for `POST /ingest/NAME`.
+    push: Callable[..., Receiver | None] | None = None

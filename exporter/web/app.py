@@ -1,4 +1,4 @@
-"""The routes: `/metrics`, the page for a person, health, readiness, reload and the configuration in force."""
+"""The routes: `/metrics`, the page for a person, health, readiness, reload, the configuration in force, inboxes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from exporter import __version__
 from exporter.web.envelope import Envelope, RequestLimit
 from exporter.web.face import ReloadError
 from exporter.web.landing import CONTENT_SECURITY_POLICY, Landing, landing_page
+from exporter.web.receiving import INBOXES, receiving_routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +65,7 @@ def application(
         telemetry_path: where the metrics are; `/` leaves no room for the page for a person.
         enable_lifecycle: whether `/-/reload` reloads, or answers 403.
         max_requests: requests that are answered at the same time; those beyond get 503, health and readiness apart.
-            0: no limit.
+            What is sent to sources is counted by itself. 0: no limit.
         documentation_url: linked from the page, where there is one.
         clock: Unix seconds.
 
@@ -78,6 +79,7 @@ def application(
         Route(_READY, pages.ready),
         Route("/-/reload", pages.reload if enable_lifecycle else pages.reload_disabled, methods=["POST", "PUT"]),
         Route("/config", pages.config),
+        *receiving_routes(face, max_requests),
     ]
     if telemetry_path != "/":
         routes.append(Route("/", pages.landing))
@@ -85,7 +87,7 @@ def application(
         routes=routes,
         middleware=[
             Middleware(Envelope),
-            Middleware(RequestLimit, limit=max_requests, exempt=frozenset({_HEALTHY, _READY})),
+            Middleware(RequestLimit, limit=max_requests, exempt=frozenset({_HEALTHY, _READY, *INBOXES})),
         ],
         exception_handlers={404: _not_found, 405: _method_not_allowed},
     )

@@ -53,16 +53,19 @@ class RequestLimit:
         Args:
             app: what answers.
             limit: how many at the same time; 0: no limit.
-            exempt: paths that are neither counted nor refused, so that a busy exporter is not taken for a dead one.
+            exempt: paths that are neither counted nor refused, so that a busy exporter is not taken for a dead one; one
+                that ends with a slash stands for all below it.
         """
         self._app = app
         self._limit = limit
-        self._exempt = exempt
+        self._exempt = frozenset(exempt)
+        self._exempt_below = tuple(path for path in exempt if path.endswith("/"))
         self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Calls the application, if there is room."""
-        if not self._limit or scope["path"] in self._exempt:
+        path = scope["path"]
+        if not self._limit or path in self._exempt or path.startswith(self._exempt_below):
             await self._app(scope, receive, send)
             return
         if self._running >= self._limit:

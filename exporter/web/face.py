@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+#: Where something is sent to: `POST /webhooks/NAME` or `POST /ingest/NAME`.
+Inbox: TypeAlias = Literal["webhooks", "ingest"]
 
 
 class Scrape(Struct, frozen=True, kw_only=True):
@@ -48,6 +51,59 @@ class SessionLine(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class Received(Struct, frozen=True, kw_only=True):
+    """What became of a body that was sent to a source; all of it is committed."""
+
+    #: Whether there was anything in it that the source can use, were it only known already.
+    usable: bool
+    new: int = 0
+    grown: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    #: What is wrong and where, the first few of them.
+    problems: tuple[str, ...] = ()
+
+
+class NotNowError(Exception):
+    """What was sent cannot be taken at the moment; the same may be sent again. The text is for the sender."""
+
+
+class Endpoint(Protocol):
+    """One source's side of `POST /webhooks/NAME` or `POST /ingest/NAME`."""
+
+    @property
+    def most_bytes(self) -> int:
+        """The most bytes of a body."""
+        ...
+
+    @property
+    def most_seconds(self) -> float:
+        """The most seconds that a body may take to arrive."""
+        ...
+
+    def admits(self, headers: Mapping[str, str]) -> bool:
+        """Whether the sender shows the configured secret.
+
+        Args:
+            headers: of the request, looked up without regard to case.
+
+        Raises:
+            NotNowError: the secret cannot be read.
+        """
+        ...
+
+    async def take(self, chunks: Iterable[bytes]) -> Received:
+        """Commits what a complete body says.
+
+        Args:
+            chunks: the body in pieces; read in a thread, once.
+
+        Raises:
+            NotNowError: the configuration is being replaced.
+        """
+        ...
+
+
 class ReloadError(Exception):
     """A reload was refused and the old configuration stays; the text says why."""
 
@@ -76,6 +132,10 @@ class Face(Protocol):
 
     def latest_sessions(self, limit: int) -> Sequence[SessionLine]:
         """Sessions in view, the last ingested first."""
+        ...
+
+    def endpoint(self, inbox: Inbox, source: str) -> Endpoint | None:
+        """Where what is sent to a source goes; None where there is no such source, or nothing may be sent to it."""
         ...
 
     async def reload(self) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 60.0
 _PAUSE = 0.1
+_GRACE = 10.0
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
 
@@ -37,9 +38,10 @@ class Exporter:
         """One request; header names are written with `_` for `-`."""
         return self._client.get(path, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
-    def post(self, path: str) -> httpx.Response:
-        """One request that changes something."""
-        return self._client.post(path)
+    def post(self, path: str, content: bytes = b"", **headers: str) -> httpx.Response:
+        """One request that changes something; header names are written with `_` for `-`."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._client.post(path, content=content, headers=named)
 
     def page(self, *, open_metrics: bool = False) -> str:
         """The page of `/metrics`."""
@@ -78,11 +80,15 @@ class Exporter:
         return self.log.read_text(encoding="utf-8", errors="replace")[-3000:]
 
     def close(self) -> None:
-        """Kills the process if it still runs."""
+        """Ends the process if it still runs: orderly where it can, so that its coverage is written."""
         self._client.close()
         if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(timeout=_GRACE)
+        except subprocess.TimeoutExpired:
             self.process.kill()
-        self.process.wait()
+            self.process.wait()
 
 
 @contextmanager

@@ -116,4 +116,5 @@ def expected_of(vendors: Vendors, keys: Sequence[str]) -> Expected:
     return expected(
         {"meetings": (vendors.session_rows(), vendors.peer_stats())},
         {"watch": (vendors.rooms(), keys)},
+        room_names={hundredms_documents.room_id(held.room): held.room for held in vendors.hundredms},
     )

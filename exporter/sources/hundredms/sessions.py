@@ -1,10 +1,11 @@
-"""Pages of `GET /v2/sessions` become facts of finished sessions. Pure: bytes in, values out.
+"""Answers of `GET /v2/sessions` become facts of finished sessions. Pure: bytes in, values out.
 
 https://www.100ms.live/docs/server-side/v2/api-reference/Sessions/list-sessions
 """
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from exporter.model import ReportRejection
+
+logger = logging.getLogger(__name__)
 
 #: The most rows that the vendor gives at once.
 ROWS_PER_PAGE = 100
@@ -97,6 +100,24 @@ def read_page(raw: bytes, excluded_roles: Collection[str]) -> Page:
             message = f"sessions: data[{number}]: {problem[1]}"
             rejected.append(RejectedDocument(reason=problem[0], digest=digest(row), message=message))
     return Page(found=tuple(found), rejected=tuple(rejected), cursor=_cursor(listing, len(rows)))
+
+
+def read_session(raw: bytes, excluded_roles: Collection[str]) -> FoundSession | None:
+    """Reads the answer of `GET /v2/sessions/{id}`; None where the session is still going on.
+
+    https://www.100ms.live/docs/server-side/v2/api-reference/Sessions/retrieve-a-session
+
+    Raises:
+        MalformedError: it is no session.
+    """
+    try:
+        found, nameless = _read_row(decode(raw), excluded_roles)
+    except _BadRowError as error:
+        raise MalformedError(str(error)) from None
+    if nameless:
+        # The listing shows them too, and there they are counted.
+        logger.info("a session has %d peers without an id to ask with", nameless)
+    return found
 
 
 def read_moment(value: object) -> float | None:

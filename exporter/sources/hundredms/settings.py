@@ -144,6 +144,11 @@ class HundredMsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
         """The vendor's peers have no keys of the application's own."""
         return ()
 
+    @property
+    def max_key_values(self) -> int:
+        """No keys, no values."""
+        return 0
+
     def problems(self) -> list[Broken]:
         """Names each mistake that no single value shows, as its place in this source and what was expected there."""
         url = urlsplit(self.base_url.reveal())

@@ -7,21 +7,29 @@ import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from exporter.model import Report
 from exporter.sources.base import Delivery, PollError, RejectedDocument, digest
 from exporter.sources.hundredms import schedule
+from exporter.sources.hundredms.announcements import ask_again, read_announcement
 from exporter.sources.hundredms.answers import AnswerTooLargeError, PauseError, RefusedError, RequestError
 from exporter.sources.hundredms.client import ApiClient
 from exporter.sources.hundredms.discovery import LARGE_BODY_BYTES, list_pages
+from exporter.sources.hundredms.document import MalformedError
 from exporter.sources.hundredms.facts import read_notes
 from exporter.sources.hundredms.outcome import Outcome, settle
 from exporter.sources.hundredms.parser import empty_report, parse_peer_stats
+from exporter.sources.hundredms.rooms import RoomNames
+from exporter.sources.hundredms.sessions import read_session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
     from exporter.model import Session
     from exporter.sources.base import Events, Intake, Task
+    from exporter.sources.hundredms.announcements import Announcement
+    from exporter.sources.hundredms.answers import Answer
     from exporter.sources.hundredms.facts import PeerFacts
     from exporter.sources.hundredms.sessions import FoundSession
     from exporter.sources.hundredms.settings import HundredMsSettings
@@ -89,9 +97,10 @@ class HundredMsSource:
         self._waiting: set[str] = set()
         #: Rooms of configured sessions, learnt from answers.
         self._rooms: dict[str, str] = {}
+        self._room_names = RoomNames(settings, client)
 
     async def poll(self, intake: Intake) -> None:
-        """Lists finished sessions, then asks for every peer that is due.
+        """Lists finished sessions, then asks for every announced session and every peer that is due.
 
         Raises:
             PollError: sessions could not be listed, the token is not accepted, or no call at all was answered.
@@ -203,26 +212,58 @@ class HundredMsSource:
             raise failures.exceptions[0] from None
 
     async def _work_task(self, intake: Intake, task: Task, round_: _Round) -> None:
-        notes = read_notes(task)
-        session = notes.session.session(self._settings.name, room_id=self._rooms.get(notes.session.session_id, ""))
-        if notes.peer is None:
-            await intake.deliver(Delivery(reports=(Report(session=session),), finished_tasks=(task.key,)))
-            self._done(task.key)
-            return
+        announced = read_announcement(task)
         try:
-            outcome = await self._ask(session, notes.peer, round_)
+            if announced:
+                delivery = await self._look_up(intake, task, announced, round_)
+            else:
+                delivery = await self._ask_for_peer(intake, task, round_)
         except (PauseError, PollError) as error:
             round_.stop = error
             return
-        if not notes.session.room_id and outcome.report:
-            self._rooms[notes.session.session_id] = outcome.report.session.key.room_id
-        delivery = settle(task, notes, outcome, empty_report(session, notes.peer), self._settings, intake.now())
+        if delivery.reports:
+            named = [await self._room_names.named(report, intake.now()) for report in delivery.reports]
+            delivery = structs.replace(delivery, reports=tuple(named))
         await intake.deliver(delivery)
         if delivery.reports or delivery.finished_tasks:
             self._done(task.key)
 
+    async def _look_up(self, intake: Intake, task: Task, announced: Announcement, round_: _Round) -> Delivery:
+        """Asks for a session that was announced; once it is over its peers become the tasks that listing it makes."""
+        finished = Delivery(finished_tasks=(task.key,))
+        try:
+            answer = await self._call(f"sessions/{announced.session_id}", {}, round_)
+            excluded = self._settings.discovery.exclude_roles
+            found = await _read_session(answer.body, excluded) if answer and answer.found else None
+        except AnswerTooLargeError as error:
+            logger.warning("session %r was announced, but cannot be read: %s", announced.session_id, error)
+            return finished
+        except MalformedError as error:
+            logger.warning("session %r was announced, but its answer is no session: %s", announced.session_id, error)
+            answer = found = None
+        if found is None:
+            known = answer is None or answer.found
+            again = ask_again(task, announced, self._settings, intake.now(), known=known)
+            if not again:
+                logger.info("session %r was announced, but is not to be had; given up", announced.session_id)
+            return Delivery(postponed_tasks=(again,)) if again else finished
+        rooms = self._settings.discovery.rooms
+        if not rooms or found.session.room_id in rooms:
+            await self._announce(intake, self._new_tasks([found], intake.now()))
+        return finished
+
+    async def _ask_for_peer(self, intake: Intake, task: Task, round_: _Round) -> Delivery:
+        notes = read_notes(task)
+        session = notes.session.session(self._settings.name, room_id=self._rooms.get(notes.session.session_id, ""))
+        if notes.peer is None:
+            return Delivery(reports=(Report(session=session),), finished_tasks=(task.key,))
+        outcome = await self._ask(session, notes.peer, round_)
+        if not notes.session.room_id and outcome.report:
+            self._rooms[notes.session.session_id] = outcome.report.session.key.room_id
+        return settle(task, notes, outcome, empty_report(session, notes.peer), self._settings, intake.now())
+
     async def _ask(self, session: Session, peer: PeerFacts, round_: _Round) -> Outcome:
-        """Asks for one peer.
+        """Asks for the statistics of one peer.
 
         Raises:
             PauseError: the vendor wants no calls now.
@@ -230,28 +271,58 @@ class HundredMsSource:
         """
         query = {"session_id": session.key.session_id, "peer_id": peer.peer_id}
         try:
-            answer = await self._client.get("analytics/peer-stats", query)
-        except PauseError:
-            raise
+            answer = await self._call("analytics/peer-stats", query, round_)
         except AnswerTooLargeError as error:
-            round_.answer()
             name = digest(f"{session.key.session_id}/{peer.peer_id}".encode())
             rejected = RejectedDocument(reason="too_large", digest=name, message=f"{query}: {error}")
             return Outcome(rejected=rejected, answered=True, final=True)
-        except RequestError as error:
-            if isinstance(error, RefusedError) and error.is_about_token:
-                raise PollError(error.reason, str(error)) from None
-            logger.info("session %r, peer %r: %s", session.key.session_id, peer.peer_id, error)
-            round_.fail(error)
+        if answer is None:
             return Outcome()
-        round_.answer()
         if not answer.found:
             return Outcome(answered=True)
         return await _parse(answer.body, session, peer)
 
+    async def _call(self, path: str, query: Mapping[str, str], round_: _Round) -> Answer | None:
+        """Makes a call of a round; None where it failed.
+
+        Raises:
+            AnswerTooLargeError: the answer does not fit into memory.
+            PauseError: the vendor wants no calls now.
+            PollError: there is no token that the vendor accepts.
+        """
+        try:
+            answer = await self._client.get(path, query)
+        except PauseError:
+            raise
+        except AnswerTooLargeError:
+            round_.answer()
+            raise
+        except RequestError as error:
+            if isinstance(error, RefusedError) and error.is_about_token:
+                raise PollError(error.reason, str(error)) from None
+            logger.info("%s %s: %s", path, dict(query), error)
+            round_.fail(error)
+            return None
+        round_.answer()
+        return answer
+
     def _done(self, key: str) -> None:
         self._waiting.discard(key)
         self._events.backlog(len(self._waiting))
+
+
+async def _read_session(body: bytes, excluded_roles: Sequence[str]) -> FoundSession | None:
+    try:
+        if len(body) < LARGE_BODY_BYTES:
+            return read_session(body, excluded_roles)
+        return await asyncio.to_thread(read_session, body, excluded_roles)
+    except MalformedError:
+        raise
+    except Exception as error:
+        # As in `_parse`: what finds a fault of ours must not stop all others in every poll.
+        logger.exception("a session's answer could not be read")
+        message = type(error).__name__
+        raise MalformedError(message) from error
 
 
 async def _parse(body: bytes, session: Session, peer: PeerFacts) -> Outcome:
