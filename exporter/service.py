@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from exporter import __version__, config
+from exporter.face import ReloadError, Scrape
 from exporter.ledger import Ledger, StateError
 from exporter.metrics.catalogue import configurable_buckets
 from exporter.metrics.instruments import Instruments
@@ -21,7 +22,6 @@ from exporter.pipeline.ledger_thread import LedgerThread
 from exporter.sources import source_types
 from exporter.web.addresses import ListenError
 from exporter.web.app import application
-from exporter.web.face import ReloadError, Scrape
 from exporter.web.server import serving
 from exporter.web.web_config import WebConfigError
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from exporter.config import Settings
+    from exporter.face import Endpoint, Inbox, SessionLine, SourceState
     from exporter.options import ServeOptions
-    from exporter.web.face import Endpoint, Inbox, SessionLine, SourceState
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ async def serve(options: ServeOptions, *, stop: asyncio.Event | None = None) -> 
 
 
 class Service:
-    """The running program as the web layer sees it: `exporter.web.face.Face`."""
+    """The running program as the web layer sees it: `exporter.face.Face`."""
 
     def __init__(self, options: ServeOptions, ledger: Ledger, thread: LedgerThread, instruments: Instruments) -> None:
         self._options = options

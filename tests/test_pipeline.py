@@ -10,6 +10,7 @@ import pytest
 from msgspec import Struct
 
 from exporter.config import MetricsSettings, Settings
+from exporter.face import NotNowError, Received
 from exporter.ledger import Ledger
 from exporter.metrics.instruments import Instruments
 from exporter.pipeline import Pipeline, PipelineError
@@ -17,7 +18,6 @@ from exporter.pipeline.ledger_thread import LedgerThread
 from exporter.pipeline.runner import wait_seconds
 from exporter.sources.base import Delivery, ObjectIdentity, PollError, Receipt, Receiver, SourceType, Task
 from exporter.values import Duration, Secret
-from exporter.web.face import NotNowError, Received
 from tests.reports import START, audio, key, peer, report
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from starlette.datastructures import Headers
 
+from exporter.face import NotNowError, Received
 from exporter.pipeline.receiving import SourceEndpoint
 from exporter.sources.base import (
     Delivery,
@@ -21,7 +22,6 @@ from exporter.sources.base import (
     UnusableBodyError,
 )
 from exporter.values import Secret
-from exporter.web.face import NotNowError, Received
 from tests.reports import audio, peer, report
 
 if TYPE_CHECKING:

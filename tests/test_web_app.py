@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from exporter import __version__
+from exporter.face import ReloadError, SessionLine
 from exporter.web.app import application, check_telemetry_path
 from exporter.web.envelope import Envelope
-from exporter.web.face import ReloadError, SessionLine
 from tests.web_fakes import TEXT_CONTENT_TYPE, FakeFace
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.web.face import SessionLine, SourceState
+from exporter.face import SessionLine, SourceState
 from exporter.web.landing import CONTENT_SECURITY_POLICY, Landing, landing_page
 
 #: 2026-11-21 22:26:40 UTC.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from exporter.face import Inbox, NotNowError, Received
 from exporter.web.app import application
-from exporter.web.face import Inbox, NotNowError, Received
 from tests.web_fakes import FakeEndpoint, FakeFace
 
 if TYPE_CHECKING:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from exporter.face import Received, Scrape, SessionLine, SourceState
 from exporter.web.app import application
-from exporter.web.face import Received, Scrape, SessionLine, SourceState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from starlette.types import ASGIApp
 
-    from exporter.web.face import Inbox
+    from exporter.face import Inbox
 
 TEXT_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -8,6 +8,7 @@ import time
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, get_args
 
+from exporter.face import NotNowError
 from exporter.ledger import StateError
 from exporter.metrics.catalogue import UnknownFamilyError, catalogue
 from exporter.metrics.gauge_families import key_label
@@ -17,19 +18,18 @@ from exporter.pipeline.publisher import Publisher
 from exporter.pipeline.receiving import SourceEndpoint
 from exporter.pipeline.runner import Runner, SourceEvents
 from exporter.sources.base import PollFailure
-from exporter.web.face import NotNowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from exporter.config import Settings
+    from exporter.face import Inbox, SessionLine, SourceState
     from exporter.ledger import Ledger
     from exporter.metrics.exposition import Body
     from exporter.metrics.instruments import Instruments
     from exporter.pipeline.ledger_thread import LedgerThread
     from exporter.remembered import ObjectIdentity, Task
     from exporter.sources.base import Delivery, Receipt, Receiver, SourceSettings, SourceType
-    from exporter.web.face import Inbox, SessionLine, SourceState
 
 logger = logging.getLogger(__name__)
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from exporter.face import SessionLine
 from exporter.metrics.cumulative import Shown, ZeroHold, render_counts
 from exporter.metrics.exposition import Generation, Headers
 from exporter.metrics.gauges import GaugeRenderer
 from exporter.metrics.key_values import KeyValues
 from exporter.metrics.store import SeriesStore
 from exporter.quality import PeerAssessment, assess_room
-from exporter.web.face import SessionLine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

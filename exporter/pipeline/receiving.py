@@ -7,9 +7,9 @@ import hmac
 import logging
 from typing import TYPE_CHECKING, TypeVar
 
+from exporter.face import NotNowError, Received
 from exporter.sources.base import UnusableBodyError
 from exporter.values import read_secret
-from exporter.web.face import NotNowError, Received
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ _KNOWN_KEYS = 10_000
 
 
 class SourceEndpoint:
-    """One source's side of a route: `exporter.web.face.Endpoint`."""
+    """One source's side of a route: `exporter.face.Endpoint`."""
 
     def __init__(
         self,

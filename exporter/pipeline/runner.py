@@ -7,8 +7,8 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from exporter.face import SourceState
 from exporter.sources.base import PollError
-from exporter.web.face import SourceState
 
 if TYPE_CHECKING:
     from exporter.metrics.instruments import Instruments

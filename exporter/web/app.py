@@ -11,8 +11,8 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter import __version__
+from exporter.face import ReloadError
 from exporter.web.envelope import Envelope, RequestLimit
-from exporter.web.face import ReloadError
 from exporter.web.landing import CONTENT_SECURITY_POLICY, Landing, landing_page
 from exporter.web.receiving import INBOXES, receiving_routes
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from exporter.web.face import Face, Scrape
+    from exporter.face import Face, Scrape
 
 _HEALTHY, _READY = "/-/healthy", "/-/ready"
 _RESERVED_PREFIXES = ("/-/", "/config/", "/webhooks/", "/ingest/")

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from exporter.web.face import SessionLine, SourceState
+from exporter.face import SessionLine, SourceState
 from exporter.web.landing_style import STYLE
 
 if TYPE_CHECKING:

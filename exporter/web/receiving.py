@@ -13,15 +13,15 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from exporter.face import Inbox, NotNowError, Received
 from exporter.web.envelope import RequestLimit
-from exporter.web.face import Inbox, NotNowError, Received
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from starlette.requests import Request
 
-    from exporter.web.face import Endpoint, Face
+    from exporter.face import Endpoint, Face
 
 logger = logging.getLogger(__name__)
 
