@@ -138,24 +138,6 @@ class TestMarks:
             assert transaction.seen_peer(key(), "p1", "") == seen
             assert transaction.seen_peer(key(), "p1", "again") is None
 
-    def test_history_can_be_forgotten(self, ledger: Ledger) -> None:
-        """What is older than the horizon leaves, what is younger stays; unfinished tasks stay however old."""
-        with ledger.transaction(START) as transaction:
-            transaction.is_new_session(key("old"))
-            transaction.add_task("prod", Task(key="waiting", due=START))
-            transaction.add_task("prod", Task(key="done", due=START))
-            transaction.finish_task("prod", "done")
-            transaction.read_object("prod", ObjectIdentity("a.json", "1"))
-        with ledger.transaction(START + 100) as transaction:
-            transaction.is_new_session(key("new"))
-            transaction.forget_before(START + 50)
-        with ledger.transaction(START + 100) as transaction:
-            assert transaction.is_new_session(key("old"))
-            assert not transaction.is_new_session(key("new"))
-            transaction.add_task("prod", Task(key="done", due=START + 1))
-        assert [task.key for task in ledger.due_tasks("prod", START + 100, 10)] == ["waiting", "done"]
-        assert ledger.unread("prod", [ObjectIdentity("a.json", "1")])
-
 
 class TestTasksAndObjects:
     """What a source wants to be remembered."""

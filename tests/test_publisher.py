@@ -12,7 +12,7 @@ from exporter.metrics.catalogue import catalogue
 from exporter.pipeline.ingest import Ingest
 from exporter.pipeline.publisher import Publisher
 from exporter.quality import Thresholds
-from exporter.sources.base import Delivery
+from exporter.sources.base import Delivery, Task
 from exporter.values import Duration
 from tests.reports import START, audio, key, peer, report
 
@@ -187,11 +187,14 @@ def test_counts_made_with_rooms_are_not_mixed_with_those_without(tmp_path: Path)
 
 
 def test_the_page_is_published_only_when_it_changed(page: Page) -> None:
-    """Between changes the generation, and with it what was compressed, stays."""
+    """Between changes the generation stays, and with it what was compressed; a task that was noted is no change."""
     page.deliver(report(peer("p1", audio([0.0]))))
     page.text(NOW)
     first = page.publisher.generation
     page.text(NOW + 1.0)
+    committed = page.ingest.commit("prod", Delivery(new_tasks=(Task(key="a", due=NOW),)), NOW + 2.0)
+    page.publisher.take(committed, NOW + 2.0)
+    page.text(NOW + 2.0)
     assert page.publisher.generation is first
 
 

@@ -193,12 +193,6 @@ class Transaction:
         """Remembers the newest session end (Unix seconds) that a source reported."""
         self.put_fact(f"newest_end/{source}", end)
 
-    def forget_before(self, moment: float) -> None:
-        """Forgets what was seen, finished or read before a moment (Unix seconds)."""
-        for table in ("seen_sessions", "seen_peers", "seen_rejected", "objects"):
-            self._connection.execute(f"DELETE FROM {table} WHERE seen < ?", (moment,))  # noqa: S608 - fixed names
-        self._connection.execute("DELETE FROM tasks WHERE due IS NULL AND changed < ?", (moment,))
-
     def _mark(self, table: str, mark: bytes) -> bool:
         cursor = self._connection.execute(
             f"INSERT OR IGNORE INTO {table} VALUES (?, ?)",  # noqa: S608 - fixed names

@@ -114,7 +114,6 @@ class Publisher:
         self._stale_sessions |= committed.sessions
         for series in committed.series:
             self._add_series(series)
-        self._changed = True
 
     def publish(self, now: float, read_generation: int) -> None:
         """Brings the page up to date, as a new generation if anything changed.
@@ -141,6 +140,7 @@ class Publisher:
     def _put_peer(self, key: SessionKey, assessment: PeerAssessment) -> None:
         self._peers_of.setdefault(key, set()).add(assessment.peer_id)
         self._view.put((key, assessment.peer_id), self._renderer.peer(key, assessment))
+        self._changed = True
 
     def _render_room(self, key: SessionKey) -> None:
         session = self._ledger.session(key)
@@ -214,11 +214,10 @@ class Publisher:
         """Takes the oldest sessions out of view while there are more series than the limit."""
         gone: list[SessionKey] = []
         before = self._view.series
-        for key in list(self._ingested):
-            if self._view.series + self._counts.series <= self._settings.max_series:
-                break
-            self._drop_session(key)
-            gone.append(key)
+        while self._ingested and self._view.series + self._counts.series > self._settings.max_series:
+            oldest = next(iter(self._ingested))
+            self._drop_session(oldest)
+            gone.append(oldest)
         if gone:
             with self._ledger.transaction(now) as transaction:
                 for key in gone:
