@@ -13,7 +13,7 @@ import pytest
 from exporter.ledger import Count, Ledger, SeenPeer, StateError
 from exporter.model import Session
 from exporter.remembered import ObjectIdentity, Task
-from tests.reports import START, key
+from tests.reports import START, key, peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ class TestTransactions:
 
         def fail() -> None:
             with ledger.transaction(START) as transaction:
-                assert transaction.is_new_session(key())
+                assert transaction.is_new_session(key(), START)
                 transaction.add({SERIES: [1.0]}, hold=False)
                 transaction.put_session(Session(key=key()))
                 raise RuntimeError
@@ -64,7 +64,7 @@ class TestTransactions:
         assert ledger.counts == {}
         assert list(ledger.sessions()) == []
         with ledger.transaction(START) as transaction:
-            assert transaction.is_new_session(key())
+            assert transaction.is_new_session(key(), START)
 
     def test_a_full_disk_undoes_everything(self, ledger: Ledger) -> None:
         """SQLite's own failure in the middle leaves memory and disk as they were, and the ledger usable."""
@@ -114,10 +114,10 @@ class TestMarks:
     def test_sessions_and_rejections_are_new_once(self, ledger: Ledger) -> None:
         """The second time they are not new; another room, source or document is."""
         with ledger.transaction(START) as transaction:
-            assert transaction.is_new_session(key())
-            assert not transaction.is_new_session(key())
-            assert transaction.is_new_session(key(room_id="other"))
-            assert transaction.is_new_session(key(source="other"))
+            assert transaction.is_new_session(key(), START)
+            assert not transaction.is_new_session(key(), START)
+            assert transaction.is_new_session(key(room_id="other"), START)
+            assert transaction.is_new_session(key(source="other"), START)
             assert transaction.is_new_rejection("prod", b"digest")
             assert not transaction.is_new_rejection("prod", b"digest")
             assert transaction.is_new_rejection("other", b"digest")
@@ -125,15 +125,15 @@ class TestMarks:
     def test_identities_that_run_together_stay_apart(self, ledger: Ledger) -> None:
         """Room "a", session "bc" is not room "ab", session "c"."""
         with ledger.transaction(START) as transaction:
-            assert transaction.is_new_session(key("bc", "a"))
-            assert transaction.is_new_session(key("c", "ab"))
+            assert transaction.is_new_session(key("bc", "a"), START)
+            assert transaction.is_new_session(key("c", "ab"), START)
 
     def test_stays_are_remembered(self, ledger: Ledger) -> None:
         """A stay is found by session, peer and stay, with what was remembered of it."""
         seen = SeenPeer(b"print", 3, b"counted")
         with ledger.transaction(START) as transaction:
             assert transaction.seen_peer(key(), "p1", "") is None
-            transaction.remember_peer(key(), "p1", "", seen)
+            transaction.remember_peer(key(), peer("p1"), START, seen)
         with ledger.transaction(START) as transaction:
             assert transaction.seen_peer(key(), "p1", "") == seen
             assert transaction.seen_peer(key(), "p1", "again") is None
@@ -230,7 +230,7 @@ class TestOpening:
         with sqlite3.connect(tmp_path / "state.sqlite") as connection:
             connection.execute("PRAGMA user_version = 99")
         connection.close()
-        with pytest.raises(StateError, match="state version 99, this one knows 1"):
+        with pytest.raises(StateError, match="state version 99, this one knows 2"):
             Ledger.open(tmp_path)
 
     def test_a_folder_that_cannot_be_written_is_refused(self, tmp_path: Path) -> None:

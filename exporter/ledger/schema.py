@@ -1,86 +1,22 @@
-"""The state file: its tables, its version, and how it is opened by one process at a time."""
+"""The state file: how it is opened by one process at a time, and brought to this version."""
 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import sqlite3
 from typing import TYPE_CHECKING
 
+from exporter.ledger import migrations
+
 if TYPE_CHECKING:
     from pathlib import Path
 
+logger = logging.getLogger(__name__)
+
 #: Marks the file as ours ("wqex" in ASCII), so that no other program's database is taken for a state.
 APPLICATION_ID = 0x77716578
-VERSION = 1
-
-_TABLES = """
-CREATE TABLE facts (            -- single values of the state itself
-    name TEXT PRIMARY KEY,
-    value BLOB NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE counts (           -- counters and histograms, by series
-    series BLOB PRIMARY KEY,    -- JSON: family and label values
-    amounts BLOB NOT NULL,      -- msgpack: the vector
-    created REAL NOT NULL,
-    held INTEGER NOT NULL       -- still shown at zero
-) WITHOUT ROWID;
-CREATE TABLE rooms (            -- rooms that have counts
-    source TEXT NOT NULL,
-    room_id TEXT NOT NULL,
-    last_report REAL NOT NULL,
-    PRIMARY KEY (source, room_id)
-) WITHOUT ROWID;
-CREATE TABLE seen_sessions (    -- sessions that were counted
-    mark BLOB PRIMARY KEY,      -- digest of the session's identity
-    seen REAL NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE seen_peers (       -- stays that were counted
-    mark BLOB PRIMARY KEY,      -- digest of the stay's identity
-    fingerprint BLOB NOT NULL,  -- digest of what was reported
-    windows INTEGER NOT NULL,   -- how much there was of it
-    counted BLOB NOT NULL,      -- msgpack: what it added that can grow
-    seen REAL NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE seen_rejected (    -- documents that were rejected
-    mark BLOB PRIMARY KEY,      -- digest of source and document
-    seen REAL NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE sessions (         -- sessions in view
-    source TEXT NOT NULL,
-    room_id TEXT NOT NULL,
-    session_id TEXT NOT NULL,
-    session BLOB NOT NULL,      -- msgpack: model.Session
-    ingested REAL NOT NULL,
-    PRIMARY KEY (source, room_id, session_id)
-) WITHOUT ROWID;
-CREATE INDEX sessions_by_age ON sessions (ingested);
-CREATE TABLE peers (            -- peers of the sessions in view
-    source TEXT NOT NULL,
-    room_id TEXT NOT NULL,
-    session_id TEXT NOT NULL,
-    peer_id TEXT NOT NULL,
-    assessment BLOB NOT NULL,   -- msgpack, opaque here
-    PRIMARY KEY (source, room_id, session_id, peer_id)
-) WITHOUT ROWID;
-CREATE TABLE tasks (            -- what sources want to ask for
-    source TEXT NOT NULL,
-    key TEXT NOT NULL,
-    due REAL,                   -- null: finished
-    attempts INTEGER NOT NULL,
-    notes BLOB NOT NULL,
-    changed REAL NOT NULL,
-    PRIMARY KEY (source, key)
-) WITHOUT ROWID;
-CREATE INDEX tasks_by_due ON tasks (source, due) WHERE due IS NOT NULL;
-CREATE TABLE objects (          -- object versions that were read
-    source TEXT NOT NULL,
-    name TEXT NOT NULL,
-    tag TEXT NOT NULL,
-    seen REAL NOT NULL,
-    PRIMARY KEY (source, name)
-) WITHOUT ROWID;
-"""
 
 
 class StateError(Exception):
@@ -138,19 +74,24 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     # A commit is on disk when it returns: what was acknowledged to a sender survives a power cut too.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA temp_store = MEMORY")
+    newest = len(migrations.STEPS)
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if tables == 0:
-        connection.executescript(
-            f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {_TABLES} COMMIT;",
-        )
-    elif application != APPLICATION_ID:
+    if tables and application != APPLICATION_ID:
         msg = f"{path}: expected a state file of this program, found another database; set --storage.path"
         raise StateError(msg)
-    elif version > VERSION:
+    if version > newest:
         msg = (
             f"{path}: the state was written by a newer version of this program (state version {version}, this one knows"
-            f" {VERSION}); run that version, or move the file away to begin anew"
+            f" {newest}); run that version, or move the file away to begin anew"
         )
         raise StateError(msg)
+    if version < newest:
+        # A crash on the way leaves the version that it was, as a whole.
+        connection.execute("BEGIN IMMEDIATE")
+        migrations.migrate(connection, version)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("COMMIT")
+        if version:
+            logger.info("%s: brought from state version %d to %d", path, version, newest)

@@ -12,11 +12,17 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Mapping
 
-    from exporter.model import Session, SessionKey
+    from exporter.model import Peer, Session, SessionKey
     from exporter.remembered import ObjectIdentity, Task
 
 SeriesKey: TypeAlias = tuple[str, ...]
 Vector: TypeAlias = list[float]
+
+#: Counters whose sum is that of the marks, and the tally of what left with rooms that expired.
+_DEPARTING = {
+    "webrtc_sessions_total": "departed_sessions",
+    "webrtc_peer_sessions_total": "departed_peers",
+}
 
 
 class Count(Struct):
@@ -34,7 +40,7 @@ class SeenPeer(Struct, frozen=True):
 
     fingerprint: bytes
     windows: int
-    #: What it added that can grow, as it was given to `remember_peer`.
+    #: What it added that can grow, as it was given to `remember_peer`; empty: what comes later adds nothing.
     counted: bytes
 
 
@@ -51,13 +57,25 @@ class Transaction:
 
     # What was seen
 
-    def is_new_session(self, key: SessionKey) -> bool:
-        """Whether a session comes up for the first time; from now on it has."""
-        return self._mark("seen_sessions", _digest(key.source, key.room_id, key.session_id))
+    def is_new_session(self, key: SessionKey, end: float | None) -> bool:
+        """Whether a session comes up for the first time; from now on it has.
+
+        Args:
+            key: its identity.
+            end: Unix seconds at which it ended; None where no time of it is known.
+        """
+        cursor = self._connection.execute(
+            "INSERT OR IGNORE INTO seen_sessions VALUES (?, ?, ?, ?)",
+            (_digest(key.source, key.room_id, key.session_id), key.source, end, self._now),
+        )
+        return cursor.rowcount == 1
 
     def is_new_rejection(self, source: str, document: bytes) -> bool:
         """Whether a rejected document (its digest) comes up for the first time; from now on it has."""
-        return self._mark("seen_rejected", _digest(source, document))
+        cursor = self._connection.execute(
+            "INSERT OR IGNORE INTO seen_rejected VALUES (?, ?)", (_digest(source, document), self._now)
+        )
+        return cursor.rowcount == 1
 
     def seen_peer(self, key: SessionKey, peer_id: str, stay: str) -> SeenPeer | None:
         """What is remembered of a stay, None if it was never counted."""
@@ -67,16 +85,25 @@ class Transaction:
         ).fetchone()
         return None if row is None else SeenPeer(*row)
 
-    def remember_peer(self, key: SessionKey, peer_id: str, stay: str, seen: SeenPeer) -> None:
-        """Remembers a stay that is counted in this transaction."""
+    def remember_peer(self, key: SessionKey, peer: Peer, end: float | None, seen: SeenPeer) -> None:
+        """Remembers a stay that is counted in this transaction.
+
+        Args:
+            key: the session.
+            peer: the peer with its stay.
+            end: Unix seconds at which the session ended; None where no time of it is known.
+            seen: what to remember of the stay.
+        """
         self._connection.execute(
-            "INSERT OR REPLACE INTO seen_peers VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO seen_peers VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
-                _digest(key.source, key.room_id, key.session_id, peer_id, stay),
+                _digest(key.source, key.room_id, key.session_id, peer.peer_id, peer.stay),
+                key.source,
+                end,
+                self._now,
                 seen.fingerprint,
                 seen.windows,
                 seen.counted,
-                self._now,
             ),
         )
 
@@ -99,8 +126,12 @@ class Transaction:
             self.changed[key] = Count(known.amounts, known.created, held=False)
 
     def remove(self, series: Iterable[SeriesKey]) -> None:
-        """Forgets series."""
-        self.removed.update(series)
+        """Forgets series; how many sessions and peers leave with them is noted, so that all still add up."""
+        for key in series:
+            known = self.changed.get(key) or self._counts[key]
+            if key not in self.removed and key[0] in _DEPARTING:
+                self.add_tally(key[1], _DEPARTING[key[0]], known.amounts[0])
+            self.removed.add(key)
 
     def write_counts(self) -> None:
         """Writes the changed series; the last thing before the commit."""
@@ -189,16 +220,16 @@ class Transaction:
         """Writes a single value of the state itself."""
         self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, msgspec.msgpack.encode(value)))
 
+    def add_tally(self, source: str, name: str, amount: float) -> None:
+        """Adds to a sum that no other table shows."""
+        self._connection.execute(
+            "INSERT INTO tallies VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET amount = amount + excluded.amount",
+            (source, name, amount),
+        )
+
     def put_newest_end(self, source: str, end: float) -> None:
         """Remembers the newest session end (Unix seconds) that a source reported."""
         self.put_fact(f"newest_end/{source}", end)
-
-    def _mark(self, table: str, mark: bytes) -> bool:
-        cursor = self._connection.execute(
-            f"INSERT OR IGNORE INTO {table} VALUES (?, ?)",  # noqa: S608 - fixed names
-            (mark, self._now),
-        )
-        return cursor.rowcount == 1
 
 
 def encode_series(key: SeriesKey) -> bytes:

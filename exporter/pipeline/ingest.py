@@ -79,7 +79,7 @@ class Ingest:
                 logger.warning("%s: %d more documents were rejected", source, rejected - _LOGGED_REJECTIONS)
             for report in delivery.reports:
                 stays = self._stays(transaction, report)
-                is_new_session = transaction.is_new_session(report.session.key)
+                is_new_session = transaction.is_new_session(report.session.key, _moment(report))
                 new += sum(stay.is_new for stay in stays) or (is_new_session and not report.peers)
                 grew += sum(not stay.is_new for stay in stays)
                 duplicate += len(report.peers) - len(stays)
@@ -100,14 +100,18 @@ class Ingest:
             fingerprint = blake2b(msgspec.msgpack.encode(peer), digest_size=16).digest()
             known = transaction.seen_peer(key, peer.peer_id, peer.stay)
             windows = sum(len(track.windows) for stream in peer.streams for track in stream.tracks)
-            if known is not None and (known.fingerprint == fingerprint or windows <= known.windows):
+            if known is not None and (
+                known.fingerprint == fingerprint or windows <= known.windows or not known.counted
+            ):
                 continue
             assessment = assess_peer(peer, self._thresholds)
             adds = self._rules.peer(key, peer, assessment)
             if len(report.peers) == 1:
                 # What was left out grows with the statistics, and is not to be counted again with them.
                 adds.growing.update(sample_rejections(report))
-            seen = SeenPeer(fingerprint, windows, msgspec.msgpack.encode(list(adds.growing.items())))
+            # A summary says all at once: it is never added to, and millions of them are remembered.
+            counted = b"" if adds.growing and not windows else msgspec.msgpack.encode(list(adds.growing.items()))
+            seen = SeenPeer(fingerprint, windows, counted)
             if known is None:
                 stays.append(_Stay(peer, assessment, seen, {**adds.once, **adds.growing}, is_new=True))
             else:
@@ -126,15 +130,13 @@ class Ingest:
     ) -> None:
         key = report.session.key
         if is_new_session:
-            end = report.session.end
-            if end is None:
-                end = max((peer.end for peer in report.peers if peer.end is not None), default=None)
+            end = _end(report)
             transaction.add(self._rules.session(key, None if end is None else now - end), hold=True)
             if len(report.peers) != 1:
                 transaction.add(sample_rejections(report), hold=False)
         for stay in stays:
             transaction.add(stay.increments, hold=True)
-            transaction.remember_peer(key, stay.peer.peer_id, stay.peer.stay, stay.seen)
+            transaction.remember_peer(key, stay.peer, _moment(report), stay.seen)
         if stays or is_new_session:
             _count(transaction, "webrtc_exporter_reports_ingested_total", key.source)
         else:
@@ -183,3 +185,19 @@ class Ingest:
 
 def _count(transaction: Transaction, family: str, *labels: str) -> None:
     transaction.add({(family, *labels): [1.0]}, hold=False)
+
+
+def _end(report: Report) -> float | None:
+    """Unix seconds of the session's end, else of the last of its peers; None where no end is known."""
+    if report.session.end is not None:
+        return report.session.end
+    return max((peer.end for peer in report.peers if peer.end is not None), default=None)
+
+
+def _moment(report: Report) -> float | None:
+    """Unix seconds of the session's end or, where no end is known, start; whole, as they take less room so."""
+    known = _end(report)
+    if known is None:
+        starts = (report.session.start, *(peer.start for peer in report.peers))
+        known = max((start for start in starts if start is not None), default=None)
+    return None if known is None else known // 1.0
