@@ -46,12 +46,13 @@ async def serve(options: ServeOptions, *, stop: asyncio.Event | None = None) -> 
     """Serves until SIGTERM, SIGINT or `stop`.
 
     Returns:
-        The exit code: 0 after an orderly end, 1 when it could not start (the reason is on stderr).
+        The exit code: 0 after an orderly end, 1 when it could not start (the reason is on stderr) or not go on (the log
+        says why).
     """
     stop = stop or asyncio.Event()
     try:
         async with AsyncExitStack() as resources:
-            service = await Service.open(options, resources)
+            service = await Service.open(options, resources, stop)
             app = application(
                 service,
                 telemetry_path=options.telemetry_path,
@@ -63,17 +64,25 @@ async def serve(options: ServeOptions, *, stop: asyncio.Event | None = None) -> 
             logger.info("webrtc-quality-exporter %s is running", __version__)
             await stop.wait()
             logger.info("stopping")
+            return 1 if service.has_failed else 0
     except (StartError, ListenError, WebConfigError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    return 0
 
 
 class Service:
     """The running program as the web layer sees it: `exporter.face.Face`."""
 
-    def __init__(self, options: ServeOptions, ledger: Ledger, thread: LedgerThread, instruments: Instruments) -> None:
+    def __init__(
+        self,
+        options: ServeOptions,
+        ledger: Ledger,
+        thread: LedgerThread,
+        instruments: Instruments,
+        stop: asyncio.Event,
+    ) -> None:
         self._options = options
+        self._stop = stop
         self._ledger = ledger
         self._thread = thread
         self._instruments = instruments
@@ -82,14 +91,17 @@ class Service:
         self._reloading = asyncio.Lock()
         self._pipeline: Pipeline
         self._running: asyncio.Task[None]
+        #: Whether it stopped because it cannot go on.
+        self.has_failed = False
 
     @classmethod
-    async def open(cls, options: ServeOptions, resources: AsyncExitStack) -> Service:
+    async def open(cls, options: ServeOptions, resources: AsyncExitStack, stop: asyncio.Event) -> Service:
         """Reads the configuration, opens the state and starts to poll.
 
         Args:
             options: the flags.
             resources: closes at the end what is opened here.
+            stop: is set when it cannot go on.
 
         Raises:
             StartError: the configuration is not valid, or the state cannot be used.
@@ -102,10 +114,10 @@ class Service:
         except StateError as error:
             raise StartError(str(error)) from error
         resources.push_async_callback(thread.run, ledger.close)
-        service = cls(options, ledger, thread, Instruments(with_process=options.exporter_metrics))
+        service = cls(options, ledger, thread, Instruments(with_process=options.exporter_metrics), stop)
         resources.callback(service._scrapes.shutdown)
         await service._start(settings)
-        resources.push_async_callback(service._stop)
+        resources.push_async_callback(service._end)
         return service
 
     # The web layer's questions
@@ -197,18 +209,32 @@ class Service:
     def _put_in_force(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._running = asyncio.create_task(pipeline.run())
+        self._running.add_done_callback(self._ended)
         self._instruments.gauge("config_last_reload_successful").set(1)
         self._instruments.gauge("config_last_reload_success_timestamp_seconds").set(time.time())
 
+    def _ended(self, running: asyncio.Task[None]) -> None:
+        """Stops the program when the pipeline ended by itself: what neither polls nor counts must not look alive."""
+        if not running.cancelled():
+            error = running.exception()
+            if error is None or not _is_told(error):
+                logger.error("the pipeline ended by a fault of this program", exc_info=error)
+            self.has_failed = True
+            self._stop.set()
+
     async def _halt(self) -> None:
         self._running.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._running
+        await asyncio.wait([self._running])
         await self._pipeline.close()
 
-    async def _stop(self) -> None:
+    async def _end(self) -> None:
         async with self._reloading:
             await self._halt()
+
+
+def _is_told(error: BaseException) -> bool:
+    """Whether the log has all of it already."""
+    return isinstance(error, BaseExceptionGroup) and error.split(StateError)[1] is None
 
 
 def _load(options: ServeOptions) -> Settings:

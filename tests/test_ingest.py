@@ -202,7 +202,7 @@ def test_what_a_source_wants_remembered_is_committed_with_the_rest(desk: Desk) -
     )
     desk.restart()
     assert [(task.key, task.due) for task in desk.ledger.due_tasks("prod", START, 9)] == [("b", 2.0), ("a", 9.0)]
-    assert desk.ledger.unread("prod", [ObjectIdentity("f.json", "1")]) == []
+    assert desk.ledger.unread("prod", [ObjectIdentity("f.json", "1")], START) == []
 
 
 def test_the_newest_session_end_is_remembered(desk: Desk) -> None:

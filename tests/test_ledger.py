@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.ledger import Count, Ledger, SeenPeer, StateError
+from exporter.ledger import Count, Ledger, SeenPeer, StateError, StateUnavailableError
 from exporter.model import Session
 from exporter.remembered import ObjectIdentity, Task
 from tests.reports import START, key, peer
@@ -54,7 +54,7 @@ class TestTransactions:
 
         def fail() -> None:
             with ledger.transaction(START) as transaction:
-                assert transaction.is_new_session(key(), START)
+                transaction.remember_session(key(), START)
                 transaction.add({SERIES: [1.0]}, hold=False)
                 transaction.put_session(Session(key=key()))
                 raise RuntimeError
@@ -64,7 +64,7 @@ class TestTransactions:
         assert ledger.counts == {}
         assert list(ledger.sessions()) == []
         with ledger.transaction(START) as transaction:
-            assert transaction.is_new_session(key(), START)
+            assert not transaction.seen_session(key())
 
     def test_a_full_disk_undoes_everything(self, ledger: Ledger) -> None:
         """SQLite's own failure in the middle leaves memory and disk as they were, and the ledger usable."""
@@ -76,7 +76,7 @@ class TestTransactions:
                 for number in range(10_000):
                     transaction.add_task("prod", Task(key=f"{number}", due=0.0, notes=b"x" * 500))
 
-        with pytest.raises(sqlite3.OperationalError, match="full"):
+        with pytest.raises(StateUnavailableError, match=r"state\.sqlite: .*full.*see to the space on its disk"):
             fill()
         assert ledger.counts == {}
         assert ledger.due_tasks("prod", START, 10) == []
@@ -114,10 +114,10 @@ class TestMarks:
     def test_sessions_and_rejections_are_new_once(self, ledger: Ledger) -> None:
         """The second time they are not new; another room, source or document is."""
         with ledger.transaction(START) as transaction:
-            assert transaction.is_new_session(key(), START)
-            assert not transaction.is_new_session(key(), START)
-            assert transaction.is_new_session(key(room_id="other"), START)
-            assert transaction.is_new_session(key(source="other"), START)
+            transaction.remember_session(key(), START)
+            assert transaction.seen_session(key())
+            assert not transaction.seen_session(key(room_id="other"))
+            assert not transaction.seen_session(key(source="other"))
             assert transaction.is_new_rejection("prod", b"digest")
             assert not transaction.is_new_rejection("prod", b"digest")
             assert transaction.is_new_rejection("other", b"digest")
@@ -125,8 +125,8 @@ class TestMarks:
     def test_identities_that_run_together_stay_apart(self, ledger: Ledger) -> None:
         """Room "a", session "bc" is not room "ab", session "c"."""
         with ledger.transaction(START) as transaction:
-            assert transaction.is_new_session(key("bc", "a"), START)
-            assert transaction.is_new_session(key("c", "ab"), START)
+            transaction.remember_session(key("bc", "a"), START)
+            assert not transaction.seen_session(key("c", "ab"))
 
     def test_stays_are_remembered(self, ledger: Ledger) -> None:
         """A stay is found by session, peer and stay, with what was remembered of it."""
@@ -174,8 +174,8 @@ class TestTasksAndObjects:
         with ledger.transaction(START) as transaction:
             transaction.read_object("prod", ObjectIdentity("a.json", "1"))
         wanted = [ObjectIdentity("b.json", "1"), ObjectIdentity("a.json", "1"), ObjectIdentity("a.json", "2")]
-        assert ledger.unread("prod", wanted) == [wanted[0], wanted[2]]
-        assert ledger.unread("other", wanted) == wanted
+        assert ledger.unread("prod", wanted, START) == [wanted[0], wanted[2]]
+        assert ledger.unread("other", wanted, START) == wanted
 
 
 class TestOpening:

@@ -105,7 +105,7 @@ class TestFirstVersion:
         ledger = Ledger.open(tmp_path)
         assert [stored.session.key for stored in ledger.sessions()] == [key("s1"), key(source="watch")]
         assert ledger.due_tasks("prod", NOW + 60.0, 9) == [Task(key="s2/p1", due=NOW + 60.0, notes=b"notes")]
-        assert ledger.unread("watch", [ObjectIdentity("a.json", "1")]) == []
+        assert ledger.unread("watch", [ObjectIdentity("a.json", "1")], NOW) == []
         with pytest.raises(StateError, match="buckets differ"):
             ledger.keep_bounds({"webrtc_peer_session_mos": (9.0,)}, NOW)
         ledger.close()

@@ -10,7 +10,7 @@ from exporter.config import MetricsSettings
 from exporter.ledger import Ledger
 from exporter.metrics.catalogue import catalogue
 from exporter.pipeline.ingest import Ingest
-from exporter.pipeline.publisher import Publisher
+from exporter.pipeline.publisher import EVICTED, Publisher
 from exporter.quality import Thresholds
 from exporter.sources.base import Delivery, Task
 from exporter.values import Duration
@@ -35,6 +35,8 @@ class Page:
     def _open(self) -> None:
         families = catalogue(histogram_rooms=self._settings.histogram_rooms)
         self.ledger = Ledger.open(self._folder)
+        with self.ledger.transaction(NOW) as transaction:
+            transaction.add({EVICTED: [0.0]} if EVICTED not in self.ledger.counts else {}, hold=False)
         self.ingest = Ingest(self.ledger, families, Thresholds())
         self.publisher = Publisher(self.ledger, families, self._settings, Thresholds(), 0)
         self.publisher.load()
@@ -158,7 +160,7 @@ def test_the_cap_takes_the_oldest_sessions_first(tmp_path: Path, caplog: pytest.
     limit = whole["counts"] + whole["sessions"] * 3 // 5
     page.restart(MetricsSettings(max_series=limit))
     assert sessions(page.text(NOW + 5.0)) == ["s2", "s3", "s4"]
-    assert page.publisher.evicted == whole["sessions"] * 2 // 5
+    assert page.ledger.counts[EVICTED].amounts == [whole["sessions"] * 2 // 5]
     assert sum(page.publisher.series.values()) <= limit
     assert "metrics.max_series" in caplog.text
     page.restart()

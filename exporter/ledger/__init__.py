@@ -1,7 +1,18 @@
 """What has been counted, what is in view and what is still waited for: one SQLite file, one transaction a delivery."""
 
+from exporter.ledger.errors import StateDamagedError, StateError, StateUnavailableError
+from exporter.ledger.history import HISTORY_SECONDS
 from exporter.ledger.ledger import Ledger, StoredSession
-from exporter.ledger.schema import StateError
 from exporter.ledger.transaction import Count, SeenPeer, Transaction
 
-__all__ = ["Count", "Ledger", "SeenPeer", "StateError", "StoredSession", "Transaction"]
+__all__ = [
+    "HISTORY_SECONDS",
+    "Count",
+    "Ledger",
+    "SeenPeer",
+    "StateDamagedError",
+    "StateError",
+    "StateUnavailableError",
+    "StoredSession",
+    "Transaction",
+]

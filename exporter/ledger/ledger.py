@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from exporter.ledger.schema import StateError, connect, lock
+from exporter.ledger.errors import StateError, Troubles, damaged
+from exporter.ledger.history import DAY_SECONDS, HISTORY_SECONDS, History
+from exporter.ledger.schema import connect, lock
 from exporter.ledger.transaction import Count, SeriesKey, Transaction, decode_series
 from exporter.model import Session, SessionKey
 from exporter.remembered import ObjectIdentity, Task
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FILE = "state.sqlite"
-_Fact = TypeVar("_Fact")
+_Value = TypeVar("_Value")
 
 
 class StoredSession(Struct, frozen=True):
@@ -34,28 +36,39 @@ class StoredSession(Struct, frozen=True):
 class Ledger:
     """What has been counted, what is in view, what is waited for."""
 
-    def __init__(self, connection: sqlite3.Connection, folder: Path, descriptor: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, folder: Path, descriptor: int, history_seconds: float) -> None:
         self._connection = connection
         self._folder = folder
         self._lock = descriptor
+        self._troubles = Troubles(folder / _FILE)
         #: All counters and histograms, as committed. To be changed by transactions only.
         self.counts: dict[SeriesKey, Count] = {
             decode_series(series): Count(msgspec.msgpack.decode(amounts, type=list[float]), created, bool(held))
-            for series, amounts, created, held in connection.execute(
-                "SELECT series, amounts, created, held FROM counts"
-            )
+            for series, amounts, created, held in self._ask("SELECT series, amounts, created, held FROM counts")
         }
+        self._history = History(connection, self.transaction, history_seconds)
 
     @classmethod
-    def open(cls, folder: Path) -> Ledger:
+    def open(cls, folder: Path, *, history_seconds: float = HISTORY_SECONDS) -> Ledger:
         """Opens the state in a folder, or begins one.
+
+        Args:
+            folder: where it lies.
+            history_seconds: for how long it remembers what it has counted.
 
         Raises:
             StateError: another process uses it, it is damaged, of a newer version, or the folder cannot be written.
         """
         descriptor = lock(folder)
         try:
-            return cls(connect(folder / _FILE), folder, descriptor)
+            connection = connect(folder / _FILE)
+            try:
+                return cls(connection, folder, descriptor, history_seconds)
+            except msgspec.DecodeError as error:
+                raise damaged(folder / _FILE, error) from error
+            except BaseException:
+                connection.close()
+                raise
         except BaseException:
             os.close(descriptor)
             raise
@@ -67,22 +80,31 @@ class Ledger:
 
     @contextmanager
     def transaction(self, now: float) -> Iterator[Transaction]:
-        """Commits at the end of the block, all or nothing; an exception undoes everything. `now`: Unix seconds."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        transaction = Transaction(self._connection, self.counts, now)
-        try:
-            yield transaction
-            transaction.write_counts()
-            self._connection.execute("COMMIT")
-        except BaseException:
-            # After some errors (a full disk) SQLite has rolled back already, and a second time would be an error.
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
+        """Commits at the end of the block, all or nothing; an exception undoes everything. `now`: Unix seconds.
+
+        Raises:
+            StateUnavailableError: the state cannot be written at the moment.
+            StateDamagedError: the state is damaged.
+        """
+        with self._troubles.told():
+            changes = self._connection.total_changes
+            self._connection.execute("BEGIN IMMEDIATE")
+            transaction = Transaction(self._connection, (self.counts,), now, self._troubles)
+            try:
+                yield transaction
+                transaction.write_counts()
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # After some errors (a full disk) SQLite has rolled back already, and a second time would be an error.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
         # Only now: memory never shows what a crash could take back.
         self.counts.update(transaction.changed)
         for series in transaction.removed:
             self.counts.pop(series, None)
+        if self._connection.total_changes != changes:
+            self._troubles.over()
 
     def keep_bounds(self, bounds: Mapping[str, Sequence[float]], now: float) -> None:
         """Holds on to the buckets of each histogram for the life of the state.
@@ -109,49 +131,72 @@ class Ledger:
 
     def sessions(self) -> Iterator[StoredSession]:
         """Yields the sessions in view, the longest there first."""
-        for session, ingested in self._connection.execute("SELECT session, ingested FROM sessions ORDER BY ingested"):
-            yield StoredSession(msgspec.msgpack.decode(session, type=Session), ingested)
+        for session, ingested in self._ask("SELECT session, ingested FROM sessions ORDER BY ingested"):
+            yield StoredSession(self._decode(session, Session), ingested)
 
     def session(self, key: SessionKey) -> Session | None:
         """A session in view."""
-        row = self._connection.execute(
+        rows = self._ask(
             "SELECT session FROM sessions WHERE source = ? AND room_id = ? AND session_id = ?",
             (key.source, key.room_id, key.session_id),
-        ).fetchone()
-        return None if row is None else msgspec.msgpack.decode(row[0], type=Session)
+        )
+        return self._decode(rows[0][0], Session) if rows else None
 
-    def peers(self, key: SessionKey) -> Iterator[bytes]:
-        """Yields the assessments of a session's peers, ordered by peer id."""
-        rows = self._connection.execute(
+    def peers(self, key: SessionKey, kind: type[_Value]) -> Iterator[_Value]:
+        """Yields the assessments of a session's peers, which are of that type, ordered by peer id."""
+        rows = self._ask(
             "SELECT assessment FROM peers WHERE source = ? AND room_id = ? AND session_id = ? ORDER BY peer_id",
             (key.source, key.room_id, key.session_id),
         )
-        yield from (assessment for (assessment,) in rows)
+        yield from (self._decode(assessment, kind) for (assessment,) in rows)
 
     def rooms(self) -> Iterator[tuple[str, str, float]]:
         """Yields source, room id and time of the last report of every room with counts, the oldest report first."""
-        yield from self._connection.execute("SELECT source, room_id, last_report FROM rooms ORDER BY last_report")
+        yield from self._ask("SELECT source, room_id, last_report FROM rooms ORDER BY last_report")
 
     def due_tasks(self, source: str, now: float, limit: int) -> list[Task]:
         """Unfinished tasks that are due, the longest due first."""
-        rows = self._connection.execute(
+        rows = self._ask(
             "SELECT key, due, attempts, notes FROM tasks WHERE source = ? AND due <= ? ORDER BY due LIMIT ?",
             (source, now, limit),
         )
         return [Task(key=key, due=due, attempts=attempts, notes=notes) for key, due, attempts, notes in rows]
 
-    def unread(self, source: str, objects: Sequence[ObjectIdentity]) -> list[ObjectIdentity]:
-        """Those object versions that were never read."""
+    def unread(self, source: str, objects: Sequence[ObjectIdentity], now: float) -> list[ObjectIdentity]:
+        """Those object versions that were never read; the others are remembered longer. `now`: Unix seconds."""
         # One by one by the primary key: a store of many objects asks page by page, and its names need no memory here.
-        ask = "SELECT tag FROM objects WHERE source = ? AND name = ?"
-        return [
-            each for each in objects if self._connection.execute(ask, (source, each.name)).fetchone() != (each.tag,)
-        ]
+        ask = "SELECT tag, seen FROM objects WHERE source = ? AND name = ?"
+        unread, grown_old = [], []
+        for each in objects:
+            known = self._ask(ask, (source, each.name))
+            if not known or known[0][0] != each.tag:
+                unread.append(each)
+            elif abs(now - known[0][1]) > DAY_SECONDS:
+                grown_old.append(each)
+        if grown_old:
+            with self.transaction(now) as transaction:
+                transaction.still_listed(source, grown_old)
+        return unread
+
+    def forget(self, now: float) -> None:
+        """Forgets a little of what is of no more use; to be called every second or so. `now`: Unix seconds."""
+        ends = self._ask("SELECT value FROM facts WHERE name LIKE 'newest_end/%'")
+        newest = max((self._decode(end, float) for (end,) in ends), default=None)
+        with self._troubles.told():
+            self._history.step(now, newest)
 
     def size(self) -> int:
         """Bytes that the state takes on disk."""
         return sum(path.stat().st_size for path in self._folder.glob(f"{_FILE}*"))
 
-    def _fact(self, name: str, kind: type[_Fact]) -> _Fact | None:
-        row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        return None if row is None else msgspec.msgpack.decode(row[0], type=kind)
+    def _fact(self, name: str, kind: type[_Value]) -> _Value | None:
+        rows = self._ask("SELECT value FROM facts WHERE name = ?", (name,))
+        return self._decode(rows[0][0], kind) if rows else None
+
+    def _ask(self, question: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._troubles.told():
+            return self._connection.execute(question, values).fetchall()
+
+    def _decode(self, value: bytes, kind: type[_Value]) -> _Value:
+        with self._troubles.told():
+            return msgspec.msgpack.decode(value, type=kind)

@@ -6,9 +6,11 @@ import fcntl
 import logging
 import os
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from exporter.ledger import migrations
+from exporter.ledger.errors import StateError, damaged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,10 +19,8 @@ logger = logging.getLogger(__name__)
 
 #: Marks the file as ours ("wqex" in ASCII), so that no other program's database is taken for a state.
 APPLICATION_ID = 0x77716578
-
-
-class StateError(Exception):
-    """The state cannot be used; the text names the file and the way out."""
+#: The write-ahead log is cut back to this after a large transaction, in bytes.
+_WAL_BYTES = 16 << 20
 
 
 def lock(folder: Path) -> int:
@@ -53,45 +53,82 @@ def connect(path: Path) -> sqlite3.Connection:
         StateError: it is damaged, not ours, of a newer version, or cannot be opened.
     """
     try:
-        # The pipeline hands the connection to the one thread that works with it.
+        if not path.exists():
+            _create(path)
+        version = _check(path)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
-            _prepare(connection, path)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+            # A commit is on disk when it returns: what was acknowledged to a sender survives a power cut too.
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA temp_store = MEMORY")
+            _migrate(connection, version)
         except BaseException:
             connection.close()
             raise
-    except sqlite3.Error as error:
-        msg = (
-            f"{path}: expected a state file of this program ({error}); restore it from a backup, or move it away to"
-            " begin anew (counts start at zero and what the sources still have is read again)"
-        )
+    except sqlite3.OperationalError as error:
+        msg = f"{path}: expected a state file that can be opened, read and written ({error}); see to its folder"
         raise StateError(msg) from error
+    except sqlite3.Error as error:
+        raise damaged(path, error) from error
+    if 0 < version < len(migrations.STEPS):
+        logger.info("%s: brought from state version %d to %d", path, version, len(migrations.STEPS))
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    # A commit is on disk when it returns: what was acknowledged to a sender survives a power cut too.
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA temp_store = MEMORY")
-    newest = len(migrations.STEPS)
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if tables and application != APPLICATION_ID:
-        msg = f"{path}: expected a state file of this program, found another database; set --storage.path"
-        raise StateError(msg)
-    if version > newest:
-        msg = (
-            f"{path}: the state was written by a newer version of this program (state version {version}, this one knows"
-            f" {newest}); run that version, or move the file away to begin anew"
-        )
-        raise StateError(msg)
-    if version < newest:
-        # A crash on the way leaves the version that it was, as a whole.
-        connection.execute("BEGIN IMMEDIATE")
-        migrations.migrate(connection, version)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute("COMMIT")
-        if version:
-            logger.info("%s: brought from state version %d to %d", path, version, newest)
+def _create(path: Path) -> None:
+    """Makes a new state, which comes into its place when it is complete."""
+    journal = path.with_name(f"{path.name}-wal")
+    if journal.exists() and journal.stat().st_size > 0:
+        raise damaged(path, f"it is missing, and what was last written to it is still in {journal.name}")
+    for leftover in path.parent.glob(f"{path.name}.new*"):
+        leftover.unlink()
+    new = path.with_name(f"{path.name}.new")
+    with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+        # Free pages can be given back to the disk later only if that is said before there is a table.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        _migrate(connection, 0)
+    new.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _check(path: Path) -> int:
+    """Tells the version of a state file that is whole and ours.
+
+    Nothing is written: what is damaged stays as it is, for whoever wants to save what can be saved.
+    """
+    if path.is_file() and path.stat().st_size == 0:
+        # SQLite takes it for a new database; but a new state comes into its place complete.
+        raise damaged(path, "it is empty")
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if tables and application != APPLICATION_ID:
+            msg = f"{path}: expected a state file of this program, found another database; set --storage.path"
+            raise StateError(msg)
+        if version > len(migrations.STEPS):
+            msg = (
+                f"{path}: the state was written by a newer version of this program (state version {version}, this one"
+                f" knows {len(migrations.STEPS)}); run that version, or move the file away to begin anew"
+            )
+            raise StateError(msg)
+        (health,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if health != "ok":
+            raise damaged(path, health)
+    return int(version)
+
+
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Brings the tables to the newest version; a crash on the way leaves the version that it was, as a whole."""
+    if version == len(migrations.STEPS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    migrations.migrate(connection, version)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute("COMMIT")

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from hashlib import blake2b
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from exporter.ledger.errors import Troubles
     from exporter.model import Peer, Session, SessionKey
     from exporter.remembered import ObjectIdentity, Task
 
 SeriesKey: TypeAlias = tuple[str, ...]
 Vector: TypeAlias = list[float]
 
+#: What is met again is noted when it was last noted longer ago.
+_REFRESH_SECONDS = 86_400.0
 #: Counters whose sum is that of the marks, and the tally of what left with rooms that expired.
 _DEPARTING = {
     "webrtc_sessions_total": "departed_sessions",
@@ -47,43 +51,95 @@ class SeenPeer(Struct, frozen=True):
 class Transaction:
     """The changes of one transaction; made by `Ledger.transaction`."""
 
-    def __init__(self, connection: sqlite3.Connection, counts: Mapping[SeriesKey, Count], now: float) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        known: tuple[Mapping[SeriesKey, Count], ...],
+        now: float,
+        troubles: Troubles,
+    ) -> None:
+        """Begins without changes.
+
+        Args:
+            connection: within a transaction of SQLite.
+            known: what the series hold; what stands in several is as the first of them says.
+            now: Unix seconds.
+            troubles: turns errors of SQLite into those of the state.
+        """
         self._connection = connection
-        self._counts = counts
+        self._troubles = troubles
+        self._known = known
         self._now = now
+        # Whole seconds take half the room on disk.
+        self._seen = now // 1.0
         #: Series that this transaction changes, as they will be; applied in memory after the commit.
         self.changed: dict[SeriesKey, Count] = {}
         self.removed: set[SeriesKey] = set()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still be committed: after some errors, such as a full disk, SQLite has undone it already."""
+        return self._connection.in_transaction
+
+    @contextmanager
+    def savepoint(self) -> Iterator[Transaction]:
+        """Makes a part of this transaction of which an exception undoes nothing else."""
+        part = Transaction(self._connection, (self.changed, *self._known), self._now, self._troubles)
+        with self._troubles.told():
+            self._connection.execute("SAVEPOINT part")
+            try:
+                yield part
+            except BaseException:
+                if self.is_open:
+                    self._connection.execute("ROLLBACK TO part")
+                    self._connection.execute("RELEASE part")
+                raise
+            self._connection.execute("RELEASE part")
+        self.changed.update(part.changed)
+        self.removed |= part.removed
+
     # What was seen
 
-    def is_new_session(self, key: SessionKey, end: float | None) -> bool:
-        """Whether a session comes up for the first time; from now on it has.
+    def is_forgotten(self, source: str, end: float | None) -> bool:
+        """Whether what has no mark may have had one, as marks of what ended as late as `end` were forgotten."""
+        # Marks that do not know their source may have been of any.
+        (newest,) = self._connection.execute(
+            "SELECT max(amount) FROM tallies WHERE source IN (?, '') AND name = 'forgotten_before'", (source,)
+        ).fetchone()
+        return end is not None and newest is not None and end <= newest
+
+    def seen_session(self, key: SessionKey) -> bool:
+        """Whether a session was counted before; if so it is remembered longer."""
+        return bool(self._still_seen("seen_sessions", _digest(key.source, key.room_id, key.session_id)))
+
+    def remember_session(self, key: SessionKey, end: float | None) -> None:
+        """Remembers a session that is counted in this transaction.
 
         Args:
             key: its identity.
             end: Unix seconds at which it ended; None where no time of it is known.
         """
-        cursor = self._connection.execute(
-            "INSERT OR IGNORE INTO seen_sessions VALUES (?, ?, ?, ?)",
-            (_digest(key.source, key.room_id, key.session_id), key.source, end, self._now),
+        self._connection.execute(
+            "INSERT INTO seen_sessions VALUES (?, ?, ?, ?)",
+            (_digest(key.source, key.room_id, key.session_id), key.source, end, self._seen),
         )
-        return cursor.rowcount == 1
 
     def is_new_rejection(self, source: str, document: bytes) -> bool:
         """Whether a rejected document (its digest) comes up for the first time; from now on it has."""
-        cursor = self._connection.execute(
-            "INSERT OR IGNORE INTO seen_rejected VALUES (?, ?)", (_digest(source, document), self._now)
-        )
-        return cursor.rowcount == 1
+        mark = _digest(source, document)
+        if self._still_seen("seen_rejected", mark):
+            return False
+        self._connection.execute("INSERT INTO seen_rejected VALUES (?, ?)", (mark, self._seen))
+        return True
 
     def seen_peer(self, key: SessionKey, peer_id: str, stay: str) -> SeenPeer | None:
-        """What is remembered of a stay, None if it was never counted."""
-        row = self._connection.execute(
-            "SELECT fingerprint, windows, counted FROM seen_peers WHERE mark = ?",
-            (_digest(key.source, key.room_id, key.session_id, peer_id, stay),),
-        ).fetchone()
-        return None if row is None else SeenPeer(*row)
+        """What is remembered of a stay, and from now on longer; None if it was never counted."""
+        row = self._still_seen(
+            "seen_peers",
+            _digest(key.source, key.room_id, key.session_id, peer_id, stay),
+            "fingerprint, windows, counted",
+        )
+        return SeenPeer(*row) if row else None
 
     def remember_peer(self, key: SessionKey, peer: Peer, end: float | None, seen: SeenPeer) -> None:
         """Remembers a stay that is counted in this transaction.
@@ -100,7 +156,7 @@ class Transaction:
                 _digest(key.source, key.room_id, key.session_id, peer.peer_id, peer.stay),
                 key.source,
                 end,
-                self._now,
+                self._seen,
                 seen.fingerprint,
                 seen.windows,
                 seen.counted,
@@ -112,7 +168,7 @@ class Transaction:
     def add(self, increments: Mapping[SeriesKey, Vector], *, hold: bool) -> None:
         """Adds to series; new ones are made, and held at zero at first if `hold`."""
         for series, vector in increments.items():
-            known = self.changed.get(series) or self._counts.get(series)
+            known = self._count(series)
             if known is None:
                 self.changed[series] = Count(list(vector), self._now, hold)
             else:
@@ -122,14 +178,15 @@ class Transaction:
     def show(self, series: Iterable[SeriesKey]) -> None:
         """Lets the counts of held series show."""
         for key in series:
-            known = self.changed.get(key) or self._counts[key]
-            self.changed[key] = Count(known.amounts, known.created, held=False)
+            known = self._count(key)
+            if known:
+                self.changed[key] = Count(known.amounts, known.created, held=False)
 
     def remove(self, series: Iterable[SeriesKey]) -> None:
         """Forgets series; how many sessions and peers leave with them is noted, so that all still add up."""
         for key in series:
-            known = self.changed.get(key) or self._counts[key]
-            if key not in self.removed and key[0] in _DEPARTING:
+            known = self._count(key)
+            if known and key not in self.removed and key[0] in _DEPARTING:
                 self.add_tally(key[1], _DEPARTING[key[0]], known.amounts[0])
             self.removed.add(key)
 
@@ -149,6 +206,10 @@ class Transaction:
 
     # What is in view
 
+    def put_room(self, source: str, room_id: str) -> None:
+        """Notes that a room has a report."""
+        self._connection.execute("INSERT OR REPLACE INTO rooms VALUES (?, ?, ?)", (source, room_id, self._now))
+
     def put_session(self, session: Session) -> None:
         """Puts a session in view, or back to the front of it."""
         key = session.key
@@ -156,7 +217,6 @@ class Transaction:
             "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?)",
             (key.source, key.room_id, key.session_id, msgspec.msgpack.encode(session), self._now),
         )
-        self._connection.execute("INSERT OR REPLACE INTO rooms VALUES (?, ?, ?)", (key.source, key.room_id, self._now))
 
     def peer(self, key: SessionKey, peer_id: str) -> bytes | None:
         """The assessment of a peer in view, None if there is none."""
@@ -189,31 +249,39 @@ class Transaction:
     # What sources asked to be remembered
 
     def add_task(self, source: str, task: Task) -> None:
-        """Remembers a task, if its key is new."""
+        """Remembers a task, if its key is new; that of a finished one is remembered longer."""
         self._connection.execute(
-            "INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?, ?, ?)",
-            (source, task.key, task.due, task.attempts, task.notes, self._now),
+            "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET changed = excluded.changed"
+            " WHERE due IS NULL AND abs(changed - excluded.changed) > ?",
+            (source, task.key, task.due, task.attempts, task.notes, self._seen, _REFRESH_SECONDS),
         )
 
     def postpone_task(self, source: str, task: Task) -> None:
         """Gives a known task another due time."""
         self._connection.execute(
             "UPDATE tasks SET due = ?, attempts = ?, notes = ?, changed = ? WHERE source = ? AND key = ?",
-            (task.due, task.attempts, task.notes, self._now, source, task.key),
+            (task.due, task.attempts, task.notes, self._seen, source, task.key),
         )
 
     def finish_task(self, source: str, key: str) -> None:
         """Closes a task; its key stays known."""
         self._connection.execute(
             "UPDATE tasks SET due = NULL, notes = x'', changed = ? WHERE source = ? AND key = ?",
-            (self._now, source, key),
+            (self._seen, source, key),
         )
 
     def read_object(self, source: str, identity: ObjectIdentity) -> None:
         """Remembers an object version as read."""
         self._connection.execute(
             "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)",
-            (source, identity.name, identity.tag, self._now),
+            (source, identity.name, identity.tag, self._seen),
+        )
+
+    def still_listed(self, source: str, objects: Iterable[ObjectIdentity]) -> None:
+        """Remembers objects longer that were read and are still there."""
+        self._connection.executemany(
+            "UPDATE objects SET seen = ? WHERE source = ? AND name = ?",
+            ((self._seen, source, each.name) for each in objects),
         )
 
     def put_fact(self, name: str, value: object) -> None:
@@ -227,9 +295,32 @@ class Transaction:
             (source, name, amount),
         )
 
+    def raise_tally(self, source: str, name: str, amount: float) -> None:
+        """Keeps the greatest of the amounts that were given."""
+        self._connection.execute(
+            "INSERT INTO tallies VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET amount = max(amount, excluded.amount)",
+            (source, name, amount),
+        )
+
     def put_newest_end(self, source: str, end: float) -> None:
         """Remembers the newest session end (Unix seconds) that a source reported."""
         self.put_fact(f"newest_end/{source}", end)
+
+    def _count(self, series: SeriesKey) -> Count | None:
+        return next((layer[series] for layer in (self.changed, *self._known) if series in layer), None)
+
+    def _still_seen(self, table: str, mark: bytes, columns: str = "mark") -> tuple[Any, ...]:
+        """What a mark says, nothing if there is none; at most once a day it is written that it was of use again."""
+        row = self._connection.execute(
+            f"SELECT {columns}, seen FROM {table} WHERE mark = ?",  # noqa: S608 - fixed names
+            (mark,),
+        ).fetchone()
+        if row is None:
+            return ()
+        *known, seen = row
+        if abs(self._now - seen) > _REFRESH_SECONDS:
+            self._connection.execute(f"UPDATE {table} SET seen = ? WHERE mark = ?", (self._seen, mark))  # noqa: S608 - fixed names
+        return tuple(known)
 
 
 def encode_series(key: SeriesKey) -> bytes:

@@ -34,7 +34,9 @@ def render_counts(families: Mapping[str, Family], counts: Iterable[Shown]) -> Re
         if family.type == "histogram":
             text = histogram_lines(family.name, labels, family.bounds, values[:-1], values[-1])
         else:
-            text = f"{family.name}{{{labels}}} {number(values[0])}\n"
+            text = (
+                f"{family.name}{{{labels}}} {number(values[0])}\n" if labels else f"{family.name} {number(values[0])}\n"
+            )
         lines.setdefault(family.name, []).append(text)
     return {name: "".join(parts).encode() for name, parts in lines.items()}
 

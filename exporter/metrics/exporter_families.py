@@ -111,7 +111,12 @@ EXPORTER_FAMILIES: tuple[Family, ...] = (
     ),
     _family("series", "gauge", "Series on this page, by what they are about.", ("scope",)),
     _family("series_limit", "gauge", "The most series of rooms, peers, counters and histograms (metrics.max_series)."),
-    _family("series_evicted_total", "counter", "Series that left before their time because of the limit."),
+    _family(
+        "series_evicted_total",
+        "counter",
+        "Series that left before their time because of the limit.",
+        scope="exporter_count",
+    ),
     _family("state_bytes", "gauge", "Size of the state on disk.", unit="bytes"),
     _family("scrape_render_seconds", "gauge", "Time that the last scrape took to put together.", unit="seconds"),
 )

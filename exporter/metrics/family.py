@@ -14,6 +14,7 @@ Scope: TypeAlias = Literal[
     "peer_stream",  # one sample a stream of a peer of a session in view
     "room_count",  # cumulative, by source and room; in the ledger
     "source_count",  # cumulative, by source; in the ledger
+    "exporter_count",  # cumulative, one series; in the ledger
     "exporter",  # about this process; lives and dies with it
 ]
 

@@ -73,6 +73,10 @@ class SeriesStore:
     def __contains__(self, key: Hashable) -> bool:
         return key in self._block_of
 
+    def series_of(self, key: Hashable) -> int:
+        """How many series an entry has, 0 if it is not there."""
+        return self._series_of.get(key, 0)
+
     def put(self, key: Hashable, rendered: Rendered) -> None:
         """Adds an entry or replaces it."""
         number = self._block_of.get(key)

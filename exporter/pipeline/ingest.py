@@ -1,25 +1,26 @@
-"""Deliveries into the ledger: what is new is assessed, counted and put in view, in one transaction."""
+"""Deliveries into the ledger: what is new is assessed, counted and put in view, all of it or nothing."""
 
 from __future__ import annotations
 
 import logging
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct, field
 
-from exporter.ledger import SeenPeer
-from exporter.metrics.counts import CountRules, Increments, grown, sample_rejections
-from exporter.model import Peer, Report, Session, SessionKey
-from exporter.quality import PeerAssessment, Thresholds, assess_peer, longest_stays
-from exporter.sources.base import Delivery, Receipt
+from exporter.metrics.counts import CountRules, sample_rejections
+from exporter.model import SessionKey
+from exporter.pipeline.sieve import Sieve, Stay, end, moment
+from exporter.quality import PeerAssessment, Thresholds, longest_stays
+from exporter.sources.base import Delivery, Receipt, RejectedDocument, digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exporter.ledger import Ledger, Transaction
     from exporter.metrics.family import Family
+    from exporter.model import Report, Session
+    from exporter.pipeline.sieve import Sifted
 
 logger = logging.getLogger(__name__)
 
@@ -31,23 +32,18 @@ class Committed(Struct, kw_only=True):
     """What a committed delivery changed, for the publisher."""
 
     receipt: Receipt = Receipt()
+    #: Sessions that are in view now, if they were not before.
     sessions: set[SessionKey] = field(default_factory=set)
+    #: Rooms, by source and id, of which something was counted.
+    rooms: set[tuple[str, str]] = field(default_factory=set)
     #: Peers in view whose assessment is new, the last one of each.
     peers: dict[tuple[SessionKey, str], PeerAssessment] = field(default_factory=dict)
     #: Series of counters and histograms with new values.
     series: set[tuple[str, ...]] = field(default_factory=set)
     #: Unix seconds of the newest session end of the source, where it became newer.
     newest_end: float | None = None
-
-
-class _Stay(Struct, frozen=True):
-    """One peer's stay that adds something."""
-
-    peer: Peer
-    assessment: PeerAssessment
-    seen: SeenPeer
-    increments: Increments
-    is_new: bool
+    #: Documents that were rejected, in their order.
+    rejected: list[RejectedDocument] = field(default_factory=list)
 
 
 class Ingest:
@@ -56,7 +52,7 @@ class Ingest:
     def __init__(self, ledger: Ledger, families: Sequence[Family], thresholds: Thresholds) -> None:
         self._ledger = ledger
         self._rules = CountRules(families)
-        self._thresholds = thresholds
+        self._sieve = Sieve(self._rules, thresholds)
 
     def commit(self, source: str, delivery: Delivery, now: float) -> Committed:
         """Commits a delivery in one transaction.
@@ -66,103 +62,111 @@ class Ingest:
             delivery: what it hands over.
             now: Unix seconds: the time of ingestion.
         """
-        committed = Committed()
-        new = grew = duplicate = rejected = 0
         with self._ledger.transaction(now) as transaction:
-            for document in delivery.rejected:
-                if transaction.is_new_rejection(source, document.digest):
-                    rejected += 1
-                    _count(transaction, "webrtc_exporter_reports_rejected_total", source, document.reason)
-                    if rejected <= _LOGGED_REJECTIONS:
-                        logger.warning("%s: %s: %s", source, document.reason, document.message)
-            if rejected > _LOGGED_REJECTIONS:
-                logger.warning("%s: %d more documents were rejected", source, rejected - _LOGGED_REJECTIONS)
-            for report in delivery.reports:
-                stays = self._stays(transaction, report)
-                is_new_session = transaction.is_new_session(report.session.key, _moment(report))
-                new += sum(stay.is_new for stay in stays) or (is_new_session and not report.peers)
-                grew += sum(not stay.is_new for stay in stays)
-                duplicate += len(report.peers) - len(stays)
-                self._count(transaction, report, stays, is_new_session=is_new_session, now=now)
-                if stays or is_new_session:
-                    self._view(transaction, committed, report.session, stays)
-            self._remember(transaction, source, delivery)
-            committed.newest_end = self._newest_end(transaction, source, delivery.reports)
-        committed.series.update(transaction.changed)
-        committed.receipt = Receipt(new=int(new), grown=grew, duplicate=duplicate, rejected=rejected)
+            committed = self._take(transaction, source, delivery, now)
+        _log(source, committed.rejected)
         return committed
 
-    def _stays(self, transaction: Transaction, report: Report) -> list[_Stay]:
-        """The report's stays that are new, or have grown."""
-        stays = []
-        key = report.session.key
-        for peer in report.peers:
-            fingerprint = blake2b(msgspec.msgpack.encode(peer), digest_size=16).digest()
-            known = transaction.seen_peer(key, peer.peer_id, peer.stay)
-            windows = sum(len(track.windows) for stream in peer.streams for track in stream.tracks)
-            if known is not None and (
-                known.fingerprint == fingerprint or windows <= known.windows or not known.counted
-            ):
-                continue
-            assessment = assess_peer(peer, self._thresholds)
-            adds = self._rules.peer(key, peer, assessment)
-            if len(report.peers) == 1:
-                # What was left out grows with the statistics, and is not to be counted again with them.
-                adds.growing.update(sample_rejections(report))
-            # A summary says all at once: it is never added to, and millions of them are remembered.
-            counted = b"" if adds.growing and not windows else msgspec.msgpack.encode(list(adds.growing.items()))
-            seen = SeenPeer(fingerprint, windows, counted)
-            if known is None:
-                stays.append(_Stay(peer, assessment, seen, {**adds.once, **adds.growing}, is_new=True))
-            else:
-                before = dict(msgspec.msgpack.decode(known.counted, type=list[tuple[tuple[str, ...], list[float]]]))
-                stays.append(_Stay(peer, assessment, seen, grown(before, adds.growing), is_new=False))
-        return stays
+    def commit_together(self, deliveries: Sequence[tuple[str, Delivery]], now: float) -> list[Committed | Exception]:
+        """Commits deliveries in their order in one transaction, as one after another would be.
+
+        Args:
+            deliveries: each with the name of the source that delivers it.
+            now: Unix seconds: the time of ingestion.
+
+        Returns:
+            for each what it changed, or why it failed; one that fails costs only itself.
+        """
+        results: list[Committed | Exception] = []
+        try:
+            with self._ledger.transaction(now) as transaction:
+                for source, delivery in deliveries:
+                    results.append(self._try(transaction, source, delivery, now))
+        except Exception as error:  # noqa: BLE001 - whoever delivered raises it
+            if len(deliveries) == 1:
+                return [error]
+            # The commit itself failed. What each of them meets alone is what its sender shall be told.
+            return [result for each in deliveries for result in self.commit_together([each], now)]
+        for (source, _), result in zip(deliveries, results, strict=True):
+            if isinstance(result, Committed):
+                _log(source, result.rejected)
+        return results
+
+    def _try(self, transaction: Transaction, source: str, delivery: Delivery, now: float) -> Committed | Exception:
+        try:
+            with transaction.savepoint() as part:
+                return self._take(part, source, delivery, now)
+        except Exception as error:
+            if not transaction.is_open:
+                raise
+            return error
+
+    def _take(self, transaction: Transaction, source: str, delivery: Delivery, now: float) -> Committed:
+        committed = Committed()
+        new = grown = duplicate = 0
+        for document in delivery.rejected:
+            self._reject(transaction, committed, source, document)
+        for report in delivery.reports:
+            sifted = self._sieve.sift(transaction, report)
+            new += sum(stay.is_new for stay in sifted.stays) or (sifted.is_new_session and not report.peers)
+            grown += sum(not stay.is_new for stay in sifted.stays)
+            duplicate += sifted.duplicates
+            if sifted.is_refused:
+                self._reject(transaction, committed, source, _too_old(report, sifted))
+            if sifted.adds:
+                self._count(transaction, committed, report, sifted, now)
+                self._view(transaction, committed, report.session, sifted)
+            elif not sifted.is_refused:
+                _count(transaction, "webrtc_exporter_reports_duplicate_total", source)
+        self._remember(transaction, source, delivery)
+        committed.newest_end = self._newest_end(transaction, source, delivery.reports)
+        committed.series.update(transaction.changed)
+        committed.receipt = Receipt(new=int(new), grown=grown, duplicate=duplicate, rejected=len(committed.rejected))
+        return committed
+
+    @staticmethod
+    def _reject(transaction: Transaction, committed: Committed, source: str, document: RejectedDocument) -> None:
+        if transaction.is_new_rejection(source, document.digest):
+            _count(transaction, "webrtc_exporter_reports_rejected_total", source, document.reason)
+            committed.rejected.append(document)
 
     def _count(
-        self,
-        transaction: Transaction,
-        report: Report,
-        stays: Sequence[_Stay],
-        *,
-        is_new_session: bool,
-        now: float,
+        self, transaction: Transaction, committed: Committed, report: Report, sifted: Sifted, now: float
     ) -> None:
         key = report.session.key
-        if is_new_session:
-            end = _end(report)
-            transaction.add(self._rules.session(key, None if end is None else now - end), hold=True)
+        if sifted.is_new_session:
+            ended = end(report)
+            transaction.add(self._rules.session(key, None if ended is None else now - ended), hold=True)
+            transaction.remember_session(key, moment(report))
             if len(report.peers) != 1:
                 transaction.add(sample_rejections(report), hold=False)
-        for stay in stays:
+        for stay in sifted.stays:
             transaction.add(stay.increments, hold=True)
-            transaction.remember_peer(key, stay.peer, _moment(report), stay.seen)
-        if stays or is_new_session:
-            _count(transaction, "webrtc_exporter_reports_ingested_total", key.source)
-        else:
-            _count(transaction, "webrtc_exporter_reports_duplicate_total", key.source)
+            transaction.remember_peer(key, stay.peer, moment(report), stay.seen)
+        _count(transaction, "webrtc_exporter_reports_ingested_total", key.source)
+        transaction.put_room(key.source, key.room_id)
+        committed.rooms.add((key.source, key.room_id))
 
-    def _view(
-        self,
-        transaction: Transaction,
-        committed: Committed,
-        session: Session,
-        stays: Sequence[_Stay],
-    ) -> None:
+    def _view(self, transaction: Transaction, committed: Committed, session: Session, sifted: Sifted) -> None:
         key = session.key
-        if stays and not any(stay.is_new for stay in stays) and self._ledger.session(key) is None:
-            # It has left the view; what grew now is one peer of it and would pass for the whole.
+        if not sifted.is_new_session and self._ledger.session(key) is None:
+            # It has left the view. What comes now is a part of it, would pass for the whole, and, where the view is
+            # full, would leave and come again with each report.
             return
         transaction.put_session(session)
         committed.sessions.add(key)
-        for stay in stays:
-            raw = transaction.peer(key, stay.peer.peer_id)
-            known = None if raw is None else msgspec.msgpack.decode(raw, type=PeerAssessment)
-            both_stays = known is not None and known.stay != stay.assessment.stay
-            if known is not None and both_stays and longest_stays((known, stay.assessment)) == [known]:
-                continue
-            transaction.put_peer(key, stay.peer.peer_id, msgspec.msgpack.encode(stay.assessment))
-            committed.peers[key, stay.peer.peer_id] = stay.assessment
+        for stay in sifted.stays:
+            self._view_peer(transaction, committed, key, stay)
+
+    @staticmethod
+    def _view_peer(transaction: Transaction, committed: Committed, key: SessionKey, stay: Stay) -> None:
+        raw = transaction.peer(key, stay.peer.peer_id)
+        known = None if raw is None else msgspec.msgpack.decode(raw, type=PeerAssessment)
+        both_stays = known is not None and known.stay != stay.assessment.stay
+        if known is not None and both_stays and longest_stays((known, stay.assessment)) == [known]:
+            return
+        transaction.put_peer(key, stay.peer.peer_id, msgspec.msgpack.encode(stay.assessment))
+        committed.peers[key, stay.peer.peer_id] = stay.assessment
 
     @staticmethod
     def _remember(transaction: Transaction, source: str, delivery: Delivery) -> None:
@@ -187,17 +191,18 @@ def _count(transaction: Transaction, family: str, *labels: str) -> None:
     transaction.add({(family, *labels): [1.0]}, hold=False)
 
 
-def _end(report: Report) -> float | None:
-    """Unix seconds of the session's end, else of the last of its peers; None where no end is known."""
-    if report.session.end is not None:
-        return report.session.end
-    return max((peer.end for peer in report.peers if peer.end is not None), default=None)
+def _too_old(report: Report, sifted: Sifted) -> RejectedDocument:
+    key = report.session.key
+    identity = msgspec.msgpack.encode(("too_old", key, sifted.too_old))
+    message = (
+        f"session {key.session_id!r} in room {key.room_id!r} is from a time of which nobody knows any more what was"
+        f" counted ({len(sifted.too_old)} peers)"
+    )
+    return RejectedDocument(reason="too_old", digest=digest(identity), message=message)
 
 
-def _moment(report: Report) -> float | None:
-    """Unix seconds of the session's end or, where no end is known, start; whole, as they take less room so."""
-    known = _end(report)
-    if known is None:
-        starts = (report.session.start, *(peer.start for peer in report.peers))
-        known = max((start for start in starts if start is not None), default=None)
-    return None if known is None else known // 1.0
+def _log(source: str, rejected: Sequence[RejectedDocument]) -> None:
+    for document in rejected[:_LOGGED_REJECTIONS]:
+        logger.warning("%s: %s: %s", source, document.reason, document.message)
+    if len(rejected) > _LOGGED_REJECTIONS:
+        logger.warning("%s: %d more documents were rejected", source, len(rejected) - _LOGGED_REJECTIONS)

@@ -9,12 +9,13 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, get_args
 
 from exporter.face import NotNowError
-from exporter.ledger import StateError
+from exporter.ledger import StateDamagedError, StateError
 from exporter.metrics.catalogue import UnknownFamilyError, catalogue
 from exporter.metrics.gauge_families import key_label
 from exporter.model import ReportRejection, SampleRejection
-from exporter.pipeline.ingest import Ingest
-from exporter.pipeline.publisher import Publisher
+from exporter.pipeline.commits import Commits
+from exporter.pipeline.ingest import Committed, Ingest
+from exporter.pipeline.publisher import EVICTED, Publisher
 from exporter.pipeline.receiving import SourceEndpoint
 from exporter.pipeline.runner import Runner, SourceEvents
 from exporter.sources.base import PollFailure
@@ -81,6 +82,7 @@ class Pipeline:
             msg = f"metrics.buckets.{error}"
             raise PipelineError(msg) from error
         self._ingest = Ingest(ledger, self._families, settings.quality)
+        self._commits = Commits(thread, self._commit)
         self._publisher: Publisher | None = None
 
     async def open(self, first_generation: int = 0) -> None:
@@ -111,7 +113,11 @@ class Pipeline:
         self._publisher = publisher
 
     async def run(self) -> None:
-        """Polls and publishes until cancelled."""
+        """Polls and publishes until cancelled.
+
+        Raises:
+            ExceptionGroup: with a StateDamagedError, when the state cannot be worked with any more.
+        """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._publish())
             for runner in self._runners:
@@ -126,7 +132,7 @@ class Pipeline:
 
     async def deliver(self, source: str, delivery: Delivery) -> Receipt:
         """Commits a delivery of a source and lets the page show it soon."""
-        receipt = await self._thread.run(self._commit, source, delivery)
+        receipt = await self._commits.deliver(source, delivery)
         self._changed.set()
         return receipt
 
@@ -136,7 +142,7 @@ class Pipeline:
 
     async def unread(self, source: str, objects: Sequence[ObjectIdentity]) -> Sequence[ObjectIdentity]:
         """Those object versions that were never read."""
-        return await self._thread.run(self._ledger.unread, source, objects)
+        return await self._thread.run(self._ledger.unread, source, objects, self._clock())
 
     def now(self) -> float:
         """Unix seconds."""
@@ -186,7 +192,12 @@ class Pipeline:
             if self._closed:
                 message = "the configuration is being replaced"
                 raise NotNowError(message)
-            return await self.deliver(settings.name, delivery)
+            try:
+                return await self.deliver(settings.name, delivery)
+            except StateError:
+                # The log says more; the sender is told neither files nor folders.
+                message = "the state cannot be written at the moment"
+                raise NotNowError(message) from None
 
         inboxes: tuple[tuple[Inbox, Callable[..., Receiver | None] | None], ...] = (
             ("webhooks", kind.webhook),
@@ -203,13 +214,13 @@ class Pipeline:
         now = self._clock()
         bounds = {family.name: family.bounds for family in self._families if family.scope.endswith("_count")}
         self._ledger.keep_bounds({name: values for name, values in bounds.items() if values}, now)
+        names = [source.name for source in self.settings.sources]
         with self._ledger.transaction(now) as transaction:
             # Known label values begin at 0, so that the first increase of each is seen.
             transaction.add(
                 {
                     series: [0.0]
-                    for source in self.settings.sources
-                    for series in _known_series(source.name)
+                    for series in (EVICTED, *(each for name in names for each in _known_series(name)))
                     if series not in self._ledger.counts
                 },
                 hold=False,
@@ -222,10 +233,19 @@ class Pipeline:
         publisher.load()
         publisher.publish(now, 0)
 
-    def _commit(self, source: str, delivery: Delivery) -> Receipt:
+    def _commit(self, deliveries: Sequence[tuple[str, Delivery]]) -> list[Receipt | Exception]:
         now = self._clock()
-        committed = self._ingest.commit(source, delivery, now)
-        self._page.take(committed, now)
+        results = self._ingest.commit_together(deliveries, now)
+        return [
+            self._take(source, result, now) if isinstance(result, Committed) else result
+            for (source, _), result in zip(deliveries, results, strict=True)
+        ]
+
+    def _take(self, source: str, committed: Committed, now: float) -> Receipt | Exception:
+        try:
+            self._page.take(committed, now)
+        except Exception as error:  # noqa: BLE001 - whoever delivered raises it
+            return error
         if committed.newest_end is not None:
             self._show_newest_end(source, committed.newest_end)
         return committed.receipt
@@ -235,9 +255,9 @@ class Pipeline:
 
     def _publish_now(self) -> None:
         publisher, gauge = self._page, self._instruments.gauge
-        evicted = publisher.evicted
-        publisher.publish(self._clock(), self._read_generation)
-        self._instruments.counter("series_evicted").inc(publisher.evicted - evicted)
+        now = self._clock()
+        publisher.publish(now, self._read_generation)
+        self._ledger.forget(now)
         for scope, count in publisher.series.items():
             gauge("series", scope=scope).set(count)
         gauge("series_limit").set(self.settings.metrics.max_series)
@@ -254,6 +274,11 @@ class Pipeline:
         while True:
             try:
                 await self._thread.run(self._publish_now)
+            except StateDamagedError:
+                raise
+            except StateError:
+                # The log has it already, once; the page in force stays.
+                pass
             except Exception:
                 # The page in force stays; the next look may do better.
                 logger.exception("the page could not be brought up to date")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from exporter.face import SessionLine
 from exporter.metrics.cumulative import Shown, ZeroHold, render_counts
 from exporter.metrics.exposition import Generation, Headers
 from exporter.metrics.gauges import GaugeRenderer
 from exporter.metrics.key_values import KeyValues
 from exporter.metrics.store import SeriesStore
+from exporter.model import SessionKey
 from exporter.quality import PeerAssessment, assess_room
 
 if TYPE_CHECKING:
@@ -21,12 +20,14 @@ if TYPE_CHECKING:
     from exporter.config import MetricsSettings
     from exporter.ledger import Ledger
     from exporter.metrics.family import Family
-    from exporter.model import Session, SessionKey
+    from exporter.model import Session
     from exporter.pipeline.ingest import Committed
     from exporter.quality import RoomAssessment, Thresholds
 
 logger = logging.getLogger(__name__)
 
+#: What counts the series that leave before their time.
+EVICTED = ("webrtc_exporter_series_evicted_total",)
 #: Sessions of which a line is kept for the landing page.
 _LINES = 50
 
@@ -68,6 +69,8 @@ class Publisher:
         #: Rooms with counts with the time of their last report, the oldest first.
         self._rooms: dict[tuple[str, str], float] = {}
         self._series_of: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+        #: Series of rooms that are not on the page, as rooms have none of their own now; they leave with their room.
+        self._hidden_of: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
         self._lines: dict[SessionKey, SessionLine] = {}
         self._hold = ZeroHold(float(settings.zero_hold))
         self._stale_sessions: set[SessionKey] = set()
@@ -75,8 +78,6 @@ class Publisher:
         self._changed = True
         #: The page in force.
         self.generation = Generation(first_generation, self._headers, {})
-        #: Series that left before their time since the start.
-        self.evicted = 0
 
     @property
     def series(self) -> dict[str, int]:
@@ -93,12 +94,13 @@ class Publisher:
             key = stored.session.key
             self._ingested[key] = stored.ingested
             self._stale_sessions.add(key)
-            for raw in self._ledger.peers(key):
-                self._put_peer(key, msgspec.msgpack.decode(raw, type=PeerAssessment))
+            for assessment in self._ledger.peers(key, PeerAssessment):
+                self._put_peer(key, assessment)
         for source, room_id, last_report in self._ledger.rooms():
             self._rooms[source, room_id] = last_report
         for series in sorted(self._ledger.counts):
             self._add_series(series)
+        self._adopt_rooms()
 
     def take(self, committed: Committed, now: float) -> None:
         """Takes over what a delivery changed."""
@@ -108,7 +110,7 @@ class Publisher:
             # Out and in again: the order of the dictionary is the order of age.
             self._ingested.pop(key, None)
             self._ingested[key] = now
-            room = (key.source, key.room_id)
+        for room in committed.rooms:
             self._rooms.pop(room, None)
             self._rooms[room] = now
         self._stale_sessions |= committed.sessions
@@ -127,10 +129,9 @@ class Publisher:
         for key in sorted(self._stale_sessions):
             self._render_room(key)
         self._stale_sessions.clear()
-        for entry in sorted(self._stale_counts):
-            self._render_counts(entry)
-        self._stale_counts.clear()
+        self._render_stale_counts()
         self._evict(now)
+        self._render_stale_counts()
         if self._changed:
             number = self.generation.number + 1
             self._hold.published(number)
@@ -146,7 +147,7 @@ class Publisher:
         session = self._ledger.session(key)
         if session is None:
             return
-        peers = [msgspec.msgpack.decode(raw, type=PeerAssessment) for raw in self._ledger.peers(key)]
+        peers = list(self._ledger.peers(key, PeerAssessment))
         room = assess_room(session, peers, self._thresholds)
         self._view.put(key, self._renderer.room(session, room))
         self._lines.pop(key, None)
@@ -164,6 +165,8 @@ class Publisher:
         family = self._count_families.get(series[0])
         if family is None or len(series) != len(family.labels) + 1:
             # Counted under another `histogram_rooms`: not the series that is exposed now.
+            if family and len(series) == len(family.labels) + 2:
+                self._hidden_of.setdefault(series[1:3], set()).add(series)
             return
         entry = self._entry_of(series)
         self._series_of.setdefault(entry, set()).add(series)
@@ -171,6 +174,20 @@ class Publisher:
         count = self._ledger.counts[series]
         if count.held:
             self._hold.hold(series, count.created)
+
+    def _adopt_rooms(self) -> None:
+        """Lets those rooms expire, too, that have counts and of whose reports nothing is known."""
+        counts = self._ledger.counts
+        for entries in (self._series_of, self._hidden_of):
+            for entry, series in entries.items():
+                if len(entry) > 1 and (room := (entry[0], entry[1])) not in self._rooms:
+                    self._rooms[room] = max(counts[each].created for each in series)
+        self._rooms = dict(sorted(self._rooms.items(), key=lambda room: room[1]))
+
+    def _render_stale_counts(self) -> None:
+        for entry in sorted(self._stale_counts):
+            self._render_counts(entry)
+        self._stale_counts.clear()
 
     def _render_counts(self, entry: tuple[str, ...]) -> None:
         counts = self._ledger.counts
@@ -204,7 +221,7 @@ class Publisher:
                     transaction.remove_session(key)
                 for room in empty:
                     transaction.remove_room(*room)
-                    transaction.remove(self._series_of.get(room, ()))
+                    transaction.remove(self._series_of.get(room, set()) | self._hidden_of.get(room, set()))
             for key in gone:
                 self._drop_session(key)
             for room in empty:
@@ -212,20 +229,26 @@ class Publisher:
 
     def _evict(self, now: float) -> None:
         """Takes the oldest sessions out of view while there are more series than the limit."""
-        gone: list[SessionKey] = []
-        before = self._view.series
-        while self._ingested and self._view.series + self._counts.series > self._settings.max_series:
-            oldest = next(iter(self._ingested))
-            self._drop_session(oldest)
-            gone.append(oldest)
+        left = self._view.series + self._counts.series
+        before, gone = left, list[SessionKey]()
+        for key in self._ingested:
+            if left <= self._settings.max_series:
+                break
+            left -= self._view.series_of(key)
+            left -= sum(self._view.series_of((key, peer_id)) for peer_id in self._peers_of.get(key, ()))
+            gone.append(key)
         if gone:
+            # Before they leave the page: what is not committed would be back after a restart.
             with self._ledger.transaction(now) as transaction:
                 for key in gone:
                     transaction.remove_session(key)
-            self.evicted += before - self._view.series
+                transaction.add({EVICTED: [float(before - left)]}, hold=False)
+            for key in gone:
+                self._drop_session(key)
+            self._add_series(EVICTED)
             logger.warning(
                 "%d series of %d sessions left the page: metrics.max_series is %d",
-                before - self._view.series,
+                before - left,
                 len(gone),
                 self._settings.max_series,
             )
@@ -242,6 +265,7 @@ class Publisher:
     def _drop_room(self, room: tuple[str, str]) -> None:
         for series in self._series_of.pop(room, ()):
             self._hold.forget(series)
+        self._hidden_of.pop(room, None)
         self._counts.remove(room)
         self._stale_counts.discard(room)
         del self._rooms[room]

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from exporter.face import SourceState
+from exporter.ledger import StateError
 from exporter.sources.base import PollError
 
 if TYPE_CHECKING:
@@ -129,6 +130,9 @@ class Runner:
         except PollError as error:
             logger.warning("%s: poll failed: %s: %s", name, error.reason, error)
             self._failed(error.reason, str(error))
+        except StateError as error:
+            # The log has it already, once for all sources.
+            self._failed("state", str(error))
         except Exception as error:  # the poll of one source is never worth the process
             logger.exception("%s: poll failed", name)
             self._failed("other", f"{type(error).__name__}; the log tells more")

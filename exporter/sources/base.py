@@ -45,6 +45,7 @@ PollFailure: TypeAlias = Literal[
     "not_found",  # the folder or bucket is not there
     "other",  # a fault of ours
     "permission",  # the folder or bucket may not be read
+    "state",  # what was found cannot be written down
     "timeout",  # no answer in time
     "unauthorized",  # the vendor does not accept our token
     "unreachable",  # no connection

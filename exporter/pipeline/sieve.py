@@ -1,0 +1,117 @@
+"""What of a report is new: peers that were never counted, peers that have grown; and what is known or too old."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from exporter.ledger import SeenPeer
+from exporter.metrics.counts import CountRules, Increments, grown, sample_rejections
+from exporter.model import Peer, Report
+from exporter.pipeline.growth import decode_growth, encode_growth
+from exporter.quality import PeerAssessment, Thresholds, assess_peer
+
+if TYPE_CHECKING:
+    from exporter.ledger import Transaction
+
+
+class Stay(Struct, frozen=True):
+    """One peer's stay that adds something."""
+
+    peer: Peer
+    assessment: PeerAssessment
+    seen: SeenPeer
+    increments: Increments
+    is_new: bool
+
+
+class Sifted(Struct, frozen=True, kw_only=True):
+    """What became of the parts of a report."""
+
+    is_new_session: bool
+    stays: list[Stay]
+    #: How many stays add nothing.
+    duplicates: int
+    #: Peer and stay of those that may have been counted so long ago that nobody knows.
+    too_old: list[tuple[str, str]]
+    #: Whether that is so of the session itself.
+    is_too_old: bool
+
+    @property
+    def adds(self) -> bool:
+        """Whether anything of the report counts."""
+        return bool(self.stays) or self.is_new_session
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether anything of the report does not count although it is not known."""
+        return bool(self.too_old) or self.is_too_old
+
+
+class Sieve:
+    """Tells what is new by the marks of a ledger."""
+
+    def __init__(self, rules: CountRules, thresholds: Thresholds) -> None:
+        self._rules = rules
+        self._thresholds = thresholds
+
+    def sift(self, transaction: Transaction, report: Report) -> Sifted:
+        """Looks up each part of a report."""
+        key = report.session.key
+        is_forgotten = transaction.is_forgotten(key.source, moment(report))
+        stays: list[Stay] = []
+        too_old: list[tuple[str, str]] = []
+        known_stays = 0
+        for peer in report.peers:
+            known = transaction.seen_peer(key, peer.peer_id, peer.stay)
+            known_stays += known is not None
+            if known is None and is_forgotten:
+                too_old.append((peer.peer_id, peer.stay))
+            elif stay := self._stay(report, peer, known):
+                stays.append(stay)
+        # Its mark may be gone before the last of its peers': each is forgotten by itself.
+        is_known_session = transaction.seen_session(key) or known_stays > 0
+        return Sifted(
+            is_new_session=not is_known_session and not is_forgotten,
+            stays=stays,
+            duplicates=len(report.peers) - len(stays) - len(too_old),
+            too_old=too_old,
+            is_too_old=not is_known_session and is_forgotten,
+        )
+
+    def _stay(self, report: Report, peer: Peer, known: SeenPeer | None) -> Stay | None:
+        """What a stay adds; None where that is nothing."""
+        fingerprint = blake2b(msgspec.msgpack.encode(peer), digest_size=16).digest()
+        windows = sum(len(track.windows) for stream in peer.streams for track in stream.tracks)
+        if known is not None and (known.fingerprint == fingerprint or windows <= known.windows or not known.counted):
+            return None
+        assessment = assess_peer(peer, self._thresholds)
+        adds = self._rules.peer(report.session.key, peer, assessment)
+        if len(report.peers) == 1:
+            # What was left out grows with the statistics, and is not to be counted again with them.
+            adds.growing.update(sample_rejections(report))
+        # A summary says all at once: it is never added to, and millions of them are remembered.
+        counted = b"" if adds.growing and not windows else encode_growth(adds.growing)
+        seen = SeenPeer(fingerprint, windows, counted)
+        if known is None:
+            return Stay(peer, assessment, seen, {**adds.once, **adds.growing}, is_new=True)
+        return Stay(peer, assessment, seen, grown(decode_growth(known.counted), adds.growing), is_new=False)
+
+
+def end(report: Report) -> float | None:
+    """Unix seconds of the session's end, else of the last of its peers; None where no end is known."""
+    if report.session.end is not None:
+        return report.session.end
+    return max((peer.end for peer in report.peers if peer.end is not None), default=None)
+
+
+def moment(report: Report) -> float | None:
+    """Unix seconds of the session's end or, where no end is known, start; whole, as they take less room so."""
+    known = end(report)
+    if known is None:
+        starts = (report.session.start, *(peer.start for peer in report.peers))
+        known = max((start for start in starts if start is not None), default=None)
+    return None if known is None else known // 1.0
