@@ -102,6 +102,8 @@ def _check(path: Path) -> int:
 
     Nothing is written: what is damaged stays as it is, for whoever wants to save what can be saved.
     """
+    if path.is_dir():
+        raise damaged(path, "it is a folder")
     if path.is_file() and path.stat().st_size == 0:
         # SQLite takes it for a new database; but a new state comes into its place complete.
         raise damaged(path, "it is empty")
@@ -120,7 +122,7 @@ def _check(path: Path) -> int:
             raise StateError(msg)
         (health,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if health != "ok":
-            raise damaged(path, health)
+            raise damaged(path, health.splitlines()[-1])
     return int(version)
 
 

@@ -92,10 +92,10 @@ class Exporter:
 
 
 @contextmanager
-def running_exporter(config: Path, storage: Path, *flags: str) -> Iterator[Exporter]:
-    """Starts `python -m exporter`; it need not be ready yet."""
+def running_exporter(config: Path, storage: Path, *flags: str, log: Path | None = None) -> Iterator[Exporter]:
+    """Starts `python -m exporter`; it need not be ready yet. Its log stands beside its storage, or where it is told."""
     address = f"127.0.0.1:{free_port()}"
-    log = storage.with_name(f"{storage.name}.log")
+    log = log or storage.with_name(f"{storage.name}.log")
     command: Sequence[str] = (
         sys.executable,
         "-m",
