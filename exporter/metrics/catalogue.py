@@ -11,6 +11,7 @@ from exporter.metrics.exporter_families import EXPORTER_FAMILIES
 from exporter.metrics.family import Family
 from exporter.metrics.gauge_families import gauge_families
 from exporter.metrics.histogram_families import cumulative_families
+from exporter.metrics.timeline_families import timeline_families
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,13 +25,15 @@ def catalogue(
     *,
     key_labels: Iterable[str] = (),
     histogram_rooms: bool = True,
+    per_track: bool = False,
     bounds: Mapping[str, tuple[float, ...]] | None = None,
 ) -> tuple[Family, ...]:
-    """Every family, in the order of the exposition.
+    """Every family, in the order of the exposition; those of the timeline, which the page never has, stand last.
 
     Args:
         key_labels: label names of the allow-listed keys (`key_tenant`), which `webrtc_peer_info` has beside its own.
         histogram_rooms: whether counters and histograms have a `room_id` label.
+        per_track: whether the timeline has a series for each track.
         bounds: buckets that replace the default ones, by family name.
 
     Raises:
@@ -45,6 +48,7 @@ def catalogue(
         *gauge_families(sorted(set(key_labels))),
         *(_with_bounds(family, bounds) for family in cumulative),
         *EXPORTER_FAMILIES,
+        *timeline_families(per_track=per_track),
     )
 
 

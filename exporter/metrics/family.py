@@ -16,6 +16,7 @@ Scope: TypeAlias = Literal[
     "source_count",  # cumulative, by source; in the ledger
     "exporter_count",  # cumulative, one series; in the ledger
     "exporter",  # about this process; lives and dies with it
+    "timeline",  # one sample a window, at the window's own time; never on the page
 ]
 
 
@@ -34,7 +35,8 @@ class Family(Struct, frozen=True, kw_only=True):
     unit: str = ""
     #: Upper bounds of a histogram's buckets, ascending, `+Inf` left out.
     bounds: tuple[float, ...] = ()
-    #: The attribute of the assessment that is the value of a gauge; empty where the value is 1 or made elsewhere.
+    #: The attribute of the assessment, in the timeline of the window, that is the value of a gauge; empty where the
+    #: value is 1 or made elsewhere.
     field: str = ""
 
     @property

@@ -1,0 +1,123 @@
+"""Remote write 1.0 on the wire: a protobuf `WriteRequest`, compressed with snappy's block format.
+
+The message is small and fixed, so its bytes are put together here: every sample of this century has the same length,
+which lets a whole series be written at once, some ten times as fast as through a protobuf library.
+
+https://prometheus.io/docs/specs/prw/remote_write_spec/ (prompb's `types.proto` and `remote.proto`)
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+import cramjam
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from exporter.timeline.series import TimelineSeries
+
+# Tags: the number of the field, and 2 for what has a length, 1 for eight bytes, 0 for a varint.
+_REQUEST_SERIES: Final = b"\x0a"
+_SERIES_LABEL: Final = b"\x0a"
+_SERIES_SAMPLE: Final = b"\x12"
+_LABEL_NAME: Final = b"\x0a"
+_LABEL_VALUE: Final = b"\x12"
+_SAMPLE_VALUE: Final = b"\x09"
+_SAMPLE_TIMESTAMP: Final = b"\x10"
+
+_VALUE_WIDTH: Final = 8
+#: Milliseconds from 1971-02-03 to 2109-05-15 are varints of six bytes.
+_SIX_BYTES: Final = range(1 << 35, 1 << 42)
+#: Tag, length (16), tag, value, tag, timestamp.
+_SAMPLE_WIDTH: Final = 18
+_SAMPLE_HEAD: Final = _SERIES_SAMPLE + b"\x10" + _SAMPLE_VALUE
+_SAMPLE_START: Final = _SAMPLE_HEAD + bytes(_VALUE_WIDTH) + _SAMPLE_TIMESTAMP
+#: The bit that says that a varint goes on, in five of six bytes.
+_CONTINUED: Final = 0x0080_8080_8080
+
+
+def body(series: Iterable[TimelineSeries], own: Mapping[str, str]) -> bytes:
+    """The body of one request.
+
+    Args:
+        series: each with at least one sample, none twice.
+        own: labels that every series gets beside its own; where both have one, the series' counts.
+    """
+    return bytes(cramjam.snappy.compress_raw(write_request(series, own)))
+
+
+def write_request(series: Iterable[TimelineSeries], own: Mapping[str, str]) -> bytes:
+    """The message as it is before compression; arguments as in `body`."""
+    frames: dict[tuple[int, ...], bytes] = {}
+    parts: list[bytes] = []
+    for each in series:
+        labels = b"".join(_label(name, value) for name, value in wire_labels(each, own))
+        samples = _samples(each, frames)
+        parts += (_REQUEST_SERIES, _varint(len(labels) + len(samples)), labels, samples)
+    return b"".join(parts)
+
+
+def wire_labels(series: TimelineSeries, own: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The labels of a series as the protocol wants them: sorted by name, with `__name__`, without empty values."""
+    # A label that is empty here is known to be empty: `own` does not fill it.
+    labels = {**own, **dict(series.labels), "__name__": series.family}
+    return sorted((name, value) for name, value in labels.items() if value)
+
+
+def _samples(series: TimelineSeries, frames: dict[tuple[int, ...], bytes]) -> bytes:
+    if series.times[0] not in _SIX_BYTES or series.times[-1] not in _SIX_BYTES:
+        return b"".join(_any_sample(*sample) for sample in _raw_samples(series))
+    # All but the values is the same for all series with the same times.
+    frame = frames.get(series.times)
+    if frame is None:
+        frame = frames[series.times] = b"".join([_SAMPLE_START + _six_bytes(time) for time in series.times])
+    samples = bytearray(frame)
+    # Byte by byte, for all samples at once.
+    for place in range(_VALUE_WIDTH):
+        samples[len(_SAMPLE_HEAD) + place :: _SAMPLE_WIDTH] = series.values[place::_VALUE_WIDTH]
+    return bytes(samples)
+
+
+def _six_bytes(number: int) -> bytes:
+    spread = (
+        (number & 0x7F)
+        | (number & 0x3F80) << 1
+        | (number & 0x1F_C000) << 2
+        | (number & 0xFE0_0000) << 3
+        | (number & 0x7_F000_0000) << 4
+        | (number & 0x3F8_0000_0000) << 5
+    )
+    return (spread | _CONTINUED).to_bytes(6, "little")
+
+
+def _raw_samples(series: TimelineSeries) -> Iterable[tuple[int, bytes]]:
+    values = [series.values[at : at + _VALUE_WIDTH] for at in range(0, len(series.values), _VALUE_WIDTH)]
+    return zip(series.times, values, strict=True)
+
+
+def _any_sample(time: int, value: bytes) -> bytes:
+    # A negative number is written as the 64 bits that stand for it.
+    sample = _SAMPLE_VALUE + value + _SAMPLE_TIMESTAMP + _varint(time & 0xFFFF_FFFF_FFFF_FFFF)
+    return _SERIES_SAMPLE + _varint(len(sample)) + sample
+
+
+@lru_cache(maxsize=4096)
+def _label(name: str, value: str) -> bytes:
+    # Text from strangers may hold lone surrogates, which have no UTF-8: as on the page, each becomes a question mark.
+    label = _with_length(_LABEL_NAME, name.encode()) + _with_length(_LABEL_VALUE, value.encode("utf-8", "replace"))
+    return _with_length(_SERIES_LABEL, label)
+
+
+def _with_length(tag: bytes, content: bytes) -> bytes:
+    return tag + _varint(len(content)) + content
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:  # noqa: PLR2004 - seven bits
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
