@@ -31,7 +31,11 @@ NOW = 1_772_359_200.0
         (500, b"disk full", "later"),
         (500, b"out of bounds", "later"),
         # Mimir, Thanos.
-        (400, b"the sample has been rejected because its timestamp is too old (err-mimir-sample-timestamp-too-old)", "too_old"),
+        (
+            400,
+            b"its timestamp is too old (err-mimir-sample-timestamp-too-old)",
+            "too_old",
+        ),
         (400, b"sample is too far in the past (err-mimir-too-far-in-past)", "too_old"),
         (409, b"store locally for endpoint: out of order sample", "rejected"),
         (422, b"invalid", "rejected"),

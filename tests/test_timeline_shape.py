@@ -58,7 +58,7 @@ def shaped(of: Peer, *, per_track: bool = False) -> Timeline:
 
 
 def lines(of: Timeline) -> dict[str, dict[tuple[str, ...], Samples]]:
-    """Samples in milliseconds after the start, by family without its prefix and the values of labels past the identity."""
+    """Samples in milliseconds after the start, by family without its prefix and labels past the identity."""
     found: dict[str, dict[tuple[str, ...], Samples]] = {}
     for each in of.series:
         assert dict(each.labels[:4]) == IDENTITY
@@ -300,14 +300,17 @@ def judged(*windows: tuple[int, int, float | None]) -> JudgedSpans:
     [
         # Read one after the other, 499 ms apart: one reading, with the worst of it.
         ([judged((10_000, 9_000, 1.0)), judged((10_499, 10_000, 3.0))], [(10_000, 10_000, 3.0)]),
-        # 500 ms apart: two readings. The first lies in the later stream's window, too; the second in none of the first's.
+        # 500 ms apart: two readings. The first lies in the later window, too, but the second in none of the first's.
         (
             [judged((10_000, 9_000, 1.0)), judged((10_500, 10_000, 3.0))],
             [(10_000, 9_000, 3.0), (10_500, 10_000, 3.0)],
         ),
         # Windows of 30 s beside windows of 10 s.
         (
-            [judged((30_000, 30_000, 3.0)), judged((10_000, 10_000, 1.0), (20_000, 10_000, 2.0), (30_100, 10_100, 1.0))],
+            [
+                judged((30_000, 30_000, 3.0)),
+                judged((10_000, 10_000, 1.0), (20_000, 10_000, 2.0), (30_100, 10_100, 1.0)),
+            ],
             [(10_000, 10_000, 3.0), (20_000, 10_000, 3.0), (30_000, 30_000, 3.0)],
         ),
         # A window covers the time after its begin, up to its end.

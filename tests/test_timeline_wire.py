@@ -71,11 +71,12 @@ def test_a_lone_surrogate_becomes_a_question_mark() -> None:
 
 def test_large_labels_and_many_series_keep_their_lengths() -> None:
     """Lengths of more than one and two bytes."""
-    many = [series("up", [(NOW + step, float(step)) for step in range(1000)], peer_id="x" * 20_000, n=str(n)) for n in range(3)]
+    samples: list[tuple[int, float | None]] = [(NOW + step, float(step)) for step in range(1000)]
+    many = [series("up", samples, peer_id="x" * 20_000, n=f"{n}") for n in range(3)]
     found = read_body(body(many, {}))
     assert [labels["n"] for labels, _ in found] == ["0", "1", "2"]
     assert {len(labels["peer_id"]) for labels, _ in found} == {20_000}
-    assert found[2][1] == [(NOW + step, float(step)) for step in range(1000)]
+    assert found[2][1] == samples
 
 
 @pytest.mark.parametrize("value", [0.0, -0.0, -123.45, math.inf, -math.inf, 5e-324, 1.7976931348623157e308, 0.1])

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from collections import Counter
+from contextlib import asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import cramjam
+import msgspec
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from exporter.remote_write_settings import RemoteWriteSettings
+from exporter.timeline.client import Client, ClientSurroundings
+from exporter.timeline.sender import Sender, SenderSurroundings, own_labels
 from exporter.timeline.series import TimelineSeries, packed
+from exporter.values import decode_value
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+    import httpx
 
 #: The bits of Prometheus' stale marker (model/value/value.go).
 STALE_BITS: Final = bytes.fromhex("020000000000f07f")
@@ -30,7 +38,7 @@ def _message(name: str, *fields: tuple[str, int, int, str]) -> descriptor_pb2.De
         message.field.add(
             name=field,
             number=number,
-            type=kind,  # type: ignore[arg-type] # the stubs know the enumeration's members only
+            type=kind,
             label=repeated if of else optional,
             type_name=f".prometheus.{of}" if of else None,
         )
@@ -54,7 +62,7 @@ def _write_request() -> Any:  # noqa: ANN401 - a class made at run time
         ]
     )
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)  # type: ignore[no-untyped-call] # the stubs leave it out
+    pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("prometheus.WriteRequest"))
 
 
@@ -96,9 +104,7 @@ def read_body(body: bytes) -> list[Read]:
     return read(bytes(cramjam.snappy.decompress_raw(body)))
 
 
-def series(
-    family: str, samples: Sequence[tuple[int, float | None]], **labels: str
-) -> TimelineSeries:
+def series(family: str, samples: Sequence[tuple[int, float | None]], **labels: str) -> TimelineSeries:
     """A series by hand; None is a stale marker."""
     return TimelineSeries(
         family=family,
@@ -160,9 +166,9 @@ ACCEPTED: Final = Reply(204)
 
 @contextmanager
 def recording_receiver(
-    answer: Callable[[Request], Reply | None] = in_turn(ACCEPTED), context: ssl.SSLContext | None = None
+    answer: Callable[[Request], Reply | None] | None = None, context: ssl.SSLContext | None = None
 ) -> Iterator[Receiver]:
-    """Serves on a free port of this machine, over TLS where there is a context."""
+    """Serves on a free port of this machine, over TLS where there is a context; accepts all where nothing is said."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -200,7 +206,7 @@ def recording_receiver(
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)
     scheme = "http" if context is None else "https"
-    receiver = Receiver(f"{scheme}://127.0.0.1:{server.server_address[1]}/api/v1/write", answer)
+    receiver = Receiver(f"{scheme}://127.0.0.1:{server.server_address[1]}/api/v1/write", answer or in_turn(ACCEPTED))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -209,3 +215,74 @@ def recording_receiver(
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def read_settings(url: str, **raw: object) -> RemoteWriteSettings:
+    """Reads a receiver's settings as the configuration does."""
+    return msgspec.convert({"url": url, **raw}, RemoteWriteSettings, dec_hook=decode_value)
+
+
+class RecordedEvents:
+    """Remembers what a sender told."""
+
+    def __init__(self) -> None:
+        self.codes: list[str] = []
+        self.stored = 0
+        self.repeated = 0
+        self.given_up: Counter[str] = Counter()
+
+    def request(self, code: str, seconds: float) -> None:
+        """Remembers the code."""
+        assert seconds >= 0
+        self.codes.append(code)
+
+    def sent(self, samples: int) -> None:
+        """Adds up."""
+        self.stored += samples
+
+    def failed(self, samples: int) -> None:
+        """Adds up."""
+        self.repeated += samples
+
+    def dropped(self, reason: str, samples: int) -> None:
+        """Adds up by reason."""
+        self.given_up[reason] += samples
+
+
+class FakeTime:
+    """A clock that moves when somebody sleeps."""
+
+    def __init__(self, now: float) -> None:
+        self.time = now
+        self.slept: list[float] = []
+        #: What `chance` gives.
+        self.dice = 1.0
+        #: Called before each sleep, with its number from 1.
+        self.meanwhile: Callable[[int], None] = lambda _: None
+
+    def now(self) -> float:
+        """Unix seconds."""
+        return self.time
+
+    def chance(self) -> float:
+        """No chance."""
+        return self.dice
+
+    async def sleep(self, seconds: float) -> None:
+        """Does not wait."""
+        self.slept.append(seconds)
+        self.meanwhile(len(self.slept))
+        self.time += seconds
+
+
+@asynccontextmanager
+async def sending(
+    settings: RemoteWriteSettings,
+    world: FakeTime,
+    events: RecordedEvents | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> AsyncIterator[Sender]:
+    """A sender as the exporter has it, in a world of the test's."""
+    surroundings = SenderSurroundings(now=world.now, sleep=world.sleep, chance=world.chance)
+    async with Client(settings, ClientSurroundings(now=world.now, transport=transport)) as client:
+        yield Sender(settings, own_labels(settings, "shard-0"), client, events or RecordedEvents(), surroundings)
