@@ -27,7 +27,7 @@ dashboards: .venv/dev ## write the dashboards' JSON anew
 readme: .venv/dev ## write the generated parts of README.md anew
 	$(RUN)/python -m tests.readme
 
-bench: .venv/dev ## what a scrape costs, against prometheus-client on the same samples
+bench: .venv/dev ## what scraping and sending cost, against other libraries on the same samples
 	$(RUN)/python -m tests.bench
 
 lock: .venv/dev ## pin the newest allowed versions, with hashes (needs uv)

@@ -44,6 +44,10 @@ def _exporter() -> str:
     return _table(family for family in FAMILIES if family.scope == "exporter")
 
 
+def _timeline() -> str:
+    return _table(family for family in FAMILIES if family.scope == "timeline")
+
+
 def _table(families: Iterable[Family]) -> str:
     rows = [f"| `{family.name}` | {family.type} | {_labels(family)} | {family.help} |" for family in families]
     return "\n".join(("| family | type | labels | help |", "|---|---|---|---|", *rows))
@@ -63,7 +67,12 @@ def _labels(family: Family) -> str:
     return ", ".join((*words, *(f"`{label}`" for label in labels)))
 
 
-_PARTS: dict[str, Callable[[], str]] = {"gauges": _gauges, "cumulative": _cumulative, "exporter": _exporter}
+_PARTS: dict[str, Callable[[], str]] = {
+    "gauges": _gauges,
+    "cumulative": _cumulative,
+    "exporter": _exporter,
+    "timeline": _timeline,
+}
 
 if __name__ == "__main__":
     README.write_text(generated(README.read_text(encoding="utf-8")), encoding="utf-8")

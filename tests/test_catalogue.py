@@ -107,6 +107,15 @@ _CONTRACT = {
     "webrtc_exporter_series_evicted_total": "",
     "webrtc_exporter_state_bytes": "",
     "webrtc_exporter_scrape_render_seconds": "",
+    "webrtc_timeline_throughput_bytes_per_second": f"{_PEER} {_MEDIA}",
+    "webrtc_timeline_packet_loss_ratio": f"{_PEER} {_MEDIA}",
+    "webrtc_timeline_jitter_seconds": f"{_PEER} {_MEDIA}",
+    "webrtc_timeline_round_trip_time_seconds": f"{_PEER} {_MEDIA}",
+    "webrtc_timeline_frames_per_second": f"{_PEER} {_MEDIA}",
+    "webrtc_timeline_freezes": f"{_PEER} {_MEDIA}",
+    "webrtc_timeline_concealed_samples": f"{_PEER} {_MEDIA}",
+    "webrtc_timeline_verdict": _PEER,
+    "webrtc_timeline_connected": _PEER,
 }
 #: Bounds as the contract writes them; throughput in bits a second.
 _BOUNDS = {
@@ -167,6 +176,15 @@ def test_without_rooms_counts_have_no_room() -> None:
     """`histogram_rooms: false` takes the label away from every counter and histogram, and from no gauge."""
     families = [family for family in catalogue(histogram_rooms=False) if "room_id" in family.labels]
     assert {family.type for family in families} == {"gauge"}
+
+
+def test_tracks_are_labels_of_the_timeline_s_media_only() -> None:
+    """`per_track` adds a label, the last one, to what is measured of tracks, and to nothing on the page."""
+    with_tracks = {family.name: family for family in catalogue(per_track=True) if "track_id" in family.labels}
+    assert {name: family.labels[:-1] for name, family in with_tracks.items()} == {
+        family.name: family.labels for family in FAMILIES if family.scope == "timeline" and "kind" in family.labels
+    }
+    assert all(family.labels[-1] == "track_id" for family in with_tracks.values())
 
 
 def test_buckets_can_be_replaced_by_family() -> None:

@@ -8,13 +8,14 @@ https://prometheus.io/docs/specs/prw/remote_write_spec/ (prompb's `types.proto` 
 
 from __future__ import annotations
 
+import struct
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import cramjam
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from exporter.timeline.series import TimelineSeries
 
@@ -30,10 +31,11 @@ _SAMPLE_TIMESTAMP: Final = b"\x10"
 _VALUE_WIDTH: Final = 8
 #: Milliseconds from 1971-02-03 to 2109-05-15 are varints of six bytes.
 _SIX_BYTES: Final = range(1 << 35, 1 << 42)
-#: Tag, length (16), tag, value, tag, timestamp.
-_SAMPLE_WIDTH: Final = 18
+_TIME_WIDTH: Final = 6
+#: What a sample begins with: tag, length (16), tag. Then the value, a tag, and the time.
 _SAMPLE_HEAD: Final = _SERIES_SAMPLE + b"\x10" + _SAMPLE_VALUE
-_SAMPLE_START: Final = _SAMPLE_HEAD + bytes(_VALUE_WIDTH) + _SAMPLE_TIMESTAMP
+_SAMPLE_WIDTH: Final = 18
+_LANE_WIDTH: Final = 8
 #: The bit that says that a varint goes on, in five of six bytes.
 _CONTINUED: Final = 0x0080_8080_8080
 
@@ -72,7 +74,7 @@ def _samples(series: TimelineSeries, frames: dict[tuple[int, ...], bytes]) -> by
     # All but the values is the same for all series with the same times.
     frame = frames.get(series.times)
     if frame is None:
-        frame = frames[series.times] = b"".join([_SAMPLE_START + _six_bytes(time) for time in series.times])
+        frame = frames[series.times] = _frame(series.times)
     samples = bytearray(frame)
     # Byte by byte, for all samples at once.
     for place in range(_VALUE_WIDTH):
@@ -80,16 +82,23 @@ def _samples(series: TimelineSeries, frames: dict[tuple[int, ...], bytes]) -> by
     return bytes(samples)
 
 
-def _six_bytes(number: int) -> bytes:
-    spread = (
-        (number & 0x7F)
-        | (number & 0x3F80) << 1
-        | (number & 0x1F_C000) << 2
-        | (number & 0xFE0_0000) << 3
-        | (number & 0x7_F000_0000) << 4
-        | (number & 0x3F8_0000_0000) << 5
-    )
-    return (spread | _CONTINUED).to_bytes(6, "little")
+def _frame(times: Sequence[int]) -> bytes:
+    """The samples with their times, and zeros where the values go."""
+    frame = bytearray((_SAMPLE_HEAD + bytes(_VALUE_WIDTH) + _SAMPLE_TIMESTAMP + bytes(_TIME_WIDTH)) * len(times))
+    # A varint has seven bits a byte. All times at once, as lanes of 64 bits in one long number: their groups of seven
+    # bits move to the bytes that they stand in. No lane touches the next, as 42 bits need 48.
+    lanes = int.from_bytes(struct.pack(f"<{len(times)}Q", *times), "little")
+    spread = _in_each(_CONTINUED, times)
+    for group in range(_TIME_WIDTH):
+        spread |= (lanes & _in_each(0x7F << 7 * group, times)) << group
+    varints = spread.to_bytes(_LANE_WIDTH * len(times), "little")
+    for place in range(_TIME_WIDTH):
+        frame[_SAMPLE_WIDTH - _TIME_WIDTH + place :: _SAMPLE_WIDTH] = varints[place::_LANE_WIDTH]
+    return bytes(frame)
+
+
+def _in_each(bits: int, times: Sequence[int]) -> int:
+    return int.from_bytes(bits.to_bytes(_LANE_WIDTH, "little") * len(times), "little")
 
 
 def _raw_samples(series: TimelineSeries) -> Iterable[tuple[int, bytes]]:

@@ -1,4 +1,4 @@
-"""`make bench`: what a scrape costs, against prometheus-client's generate_latest on the same samples."""
+"""`make bench`: what a scrape costs, against prometheus-client's generate_latest on the same samples; and sending."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from exporter.model import Report, Session, SessionKey
 from exporter.quality import Thresholds, assess_peer
 from exporter.sources.hundredms.facts import PeerFacts
 from exporter.sources.hundredms.parser import parse_peer_stats
+from tests.bench import remote_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -112,6 +113,8 @@ def main() -> None:
     out(f"  {peer * 1000:9.2f} ms CPU         prometheus-client generate_latest (families made beforehand, no gzip)\n")
     for what, seconds in rows:
         out(f"  {seconds * 1000:9.2f} ms CPU {peer / seconds:6.0f}x {what}\n")
+    for row in remote_write.rows():
+        out(row)
 
 
 if __name__ == "__main__":
