@@ -271,6 +271,7 @@ class FakeTime:
     async def sleep(self, seconds: float) -> None:
         """Does not wait."""
         self.slept.append(seconds)
+        assert len(self.slept) < 1000, "it would be repeated for ever"
         self.meanwhile(len(self.slept))
         self.time += seconds
 

@@ -109,7 +109,9 @@ class Client:
     async def _ask(self, http: httpx.AsyncClient, headers: dict[str, str], body: bytes) -> Answer:
         extensions = {} if self._server_name is None else {"sni_hostname": self._server_name}
         # As bytes: the library takes no text but ASCII, and a tenant's name may be any.
-        sent = {name.encode(): value.encode() for name, value in {**headers, **_HEADERS}.items()}
+        # The protocol's come last and win, however a configured one is spelt.
+        every = (*headers.items(), *_HEADERS.items())
+        sent = {name.lower().encode(): value.encode() for name, value in every}
         request = http.build_request("POST", self.access.url, content=body, headers=sent, extensions=extensions)
         response = await http.send(request, stream=True)
         try:
