@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from exporter.metrics.family import Family
-    from exporter.model import Peer, SessionKey, Stream, Track, Window
+    from exporter.model import Peer, SessionKey, Stream, Summary, Track, Window
     from exporter.quality import MergedWindow, PeerAssessment, Thresholds
     from exporter.timeline.lines import Line
     from exporter.timeline.sent import LineKey
@@ -76,17 +76,8 @@ class Shape:
                     values = (*media, *track_id)
                     yield values, self._by_windows((*identity, *self._media_labels(values)), own)
             elif stream.summary is not None and stay is not None:
-                values = (*media, *(("",) if self._per_track else ()))
-                labels = (*identity, *self._media_labels(values))
-                shown = [(family, getattr(stream.summary, family.field, None)) for family in self._media]
-                yield (
-                    values,
-                    [
-                        _series(family.name, labels, level_line(*stay, value))
-                        for family, value in shown
-                        if value is not None
-                    ],
-                )
+                values = (*media, "") if self._per_track else media
+                yield values, self._by_summary((*identity, *self._media_labels(values)), stream.summary, stay)
         judged = [self._judged(stream, windows) for stream, windows in streams if windows]
         level = LEVELS.get(assessment.verdict)
         if judged:
@@ -119,6 +110,11 @@ class Shape:
             values = list(map(attrgetter(family.field), kept))
             series += _present(family.name, labels, windows_line(found, values))
         return series
+
+    def _by_summary(self, labels: Labels, summary: Summary, stay: tuple[int, int]) -> list[TimelineSeries]:
+        # A summary lacks some of the metrics that windows have.
+        measured = [(family.name, getattr(summary, family.field, None)) for family in self._media]
+        return [_series(family, labels, level_line(*stay, value)) for family, value in measured if value is not None]
 
     def _judged(self, stream: Stream, windows: Sequence[MergedWindow]) -> JudgedSpans:
         found, places = spans((window.end, window.seconds) for window in windows)
