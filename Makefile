@@ -5,7 +5,7 @@ RUN := .venv/bin
 SPEED ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint dashboards readme bench lock clean
+.PHONY: help demo test lint dashboards rules readme bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -23,6 +23,9 @@ lint: .venv/dev ## ruff and mypy
 
 dashboards: .venv/dev ## write the dashboards' JSON anew
 	$(RUN)/python -m dashboards
+
+rules: .venv/dev ## write the Prometheus operator's copy of the rules anew
+	$(RUN)/python -m tests.prometheus_rule
 
 readme: .venv/dev ## write the generated parts of README.md anew
 	$(RUN)/python -m tests.readme
