@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from exporter.config_place import Place, shorten, show, split_place
 from exporter.config_schema import Mistake, convert, follows_from, one_of, unknown_keys
 from exporter.config_yaml import LeftOut
+from exporter.metrics.gauge_families import key_label
 from exporter.quality import thresholds
 from exporter.quality.thresholds import Thresholds
 from exporter.remote_write_settings import RemoteWriteSettings
@@ -15,7 +16,7 @@ from exporter.settings import MetricsSettings, Settings, ShardSettings
 from exporter.values import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from exporter.config_rules import Broken, Ruled
     from exporter.sources.base import SourceSettings, SourceType
@@ -49,8 +50,14 @@ class Parts:
         # A section whose keys are all commented out is null to YAML, and means its defaults.
         parts = {key: part for key, part in (data or {}).items() if part is not None}
         types, sources = self._sources(parts.get("sources", []))
+        key_labels = None if self._has_mistakes(("sources",)) else _key_labels(sources)
         quality = self._part(parts.get("quality", {}), Thresholds, ("quality",), thresholds.problems)
-        metrics = self._part(parts.get("metrics", {}), MetricsSettings, ("metrics",), self._metrics_problems)
+        metrics = self._part(
+            parts.get("metrics", {}),
+            MetricsSettings,
+            ("metrics",),
+            lambda part: part.problems(self._bucket_families, key_labels),
+        )
         remote_write = self._remote_write(parts.get("remote_write", []))
         shard = self._part(parts.get("shard", {}), ShardSettings, ("shard",), ShardSettings.problems)
         return Settings(
@@ -62,8 +69,8 @@ class Parts:
             shard=shard or ShardSettings(),
         )
 
-    def _metrics_problems(self, metrics: MetricsSettings) -> list[Broken]:
-        return metrics.problems(self._bucket_families)
+    def _has_mistakes(self, place: Place) -> bool:
+        return any(each.place[: len(place)] == place for each in self.mistakes + self._noted)
 
     def _wrong(self, place: Place, message: str) -> None:
         if not follows_from(place, message, self.mistakes + self._noted):
@@ -140,6 +147,10 @@ class Parts:
         elif name in names:
             self._wrong((*place, "name"), f"{name!r} is the name of {show(names[name])}; expected a name of its own")
         names.setdefault(name, place)
+
+
+def _key_labels(sources: Sequence[SourceSettings]) -> set[str]:
+    return {key_label(key) for source in sources for key in source.keys_as_labels}
 
 
 def _left_out(data: object, place: Place) -> Iterator[Place]:

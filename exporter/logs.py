@@ -6,7 +6,11 @@ import json
 import logging
 import re
 import time
-from typing import Literal, TextIO, TypeAlias, get_args
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias, get_args
+
+if TYPE_CHECKING:
+    from exporter.told import Discretion
 
 Level: TypeAlias = Literal["debug", "info", "warn", "error"]
 Format: TypeAlias = Literal["logfmt", "json"]
@@ -26,6 +30,11 @@ _QUIET = ("httpx", "httpcore", "uvicorn", "uvicorn.access", "uvicorn.error")
 #: What a message may hold by mistake: a vendor's document, a page of HTML.
 _LONGEST_FIELD = 16_384
 _BARE = re.compile(r"[!#-<>-\[\]-~]+")
+
+_OURS = "exporter."
+#: Where text from vendors passes through; what is logged elsewhere of ours holds none.
+_NEAR_STRANGERS = ("exporter.sources.", "exporter.pipeline.")
+_LEFT_OUT = "left out, as metrics.pseudonyms is set"
 
 _HIDDEN = "<secret>"
 _AUTHORIZATION = re.compile(r"\b(authorization[\"']?\s{0,3}[:=]\s{0,3}[\"']?\w{1,20} +)[^\s\"',]+", re.IGNORECASE)
@@ -51,6 +60,17 @@ def setup(level: Level, line_format: Format, stream: TextIO | None = None) -> No
         logging.getLogger(name).setLevel(max(_NUMBERS[level], logging.WARNING))
 
 
+def conceal(discretion: Discretion | None) -> None:
+    """From now on leaves out of every line what strangers wrote; None: nothing any more.
+
+    Messages and the texts of errors near the sources lose their quotes, all tracebacks the texts of errors, and what
+    libraries log keeps its level and its logger: nobody knows what they quote.
+    """
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _LineHandler) and isinstance(handler.formatter, LineFormatter):
+            handler.formatter.discretion = discretion
+
+
 def mask(text: str) -> str:
     """Hides what looks like a secret: the last line of defence, as nothing that logs should hand one over.
 
@@ -64,12 +84,17 @@ def mask(text: str) -> str:
     return _PARAMETER.sub(_mask_parameter, text)
 
 
+_Arguments: TypeAlias = tuple[object, ...] | Mapping[str, object] | None
+
+
 class LineFormatter(logging.Formatter):
     """Writes a record as one line: `ts`, `level`, `logger`, `msg` and, after a failure, `exception`."""
 
     def __init__(self, line_format: Format) -> None:
         super().__init__()
         self._write = _logfmt if line_format == "logfmt" else json.dumps
+        #: Leaves out what strangers wrote, where that is asked for.
+        self.discretion: Discretion | None = None
 
     def format(self, record: logging.LogRecord) -> str:
         """Writes a record; a traceback becomes part of the line."""
@@ -77,11 +102,25 @@ class LineFormatter(logging.Formatter):
             "ts": _timestamp(record.created),
             "level": _level(record.levelno),
             "logger": _clean(record.name),
-            "msg": _clean(_message(record)),
+            "msg": _clean(self._message(record)),
         }
-        if record.exc_info and record.exc_info[0]:
-            fields["exception"] = _clean(self.formatException(record.exc_info))
+        if record.exc_info and record.exc_info[1]:
+            error = record.exc_info[1]
+            told = self.discretion.traceback(error) if self.discretion else self.formatException(record.exc_info)
+            fields["exception"] = _clean(told)
         return self._write(fields)
+
+    def _message(self, record: logging.LogRecord) -> str:
+        arguments = record.args
+        if self.discretion and not record.name.startswith(_OURS):
+            return _LEFT_OUT
+        if self.discretion and record.name.startswith(_NEAR_STRANGERS):
+            arguments = _discreet(arguments, self.discretion)
+        try:
+            return str(record.msg) % arguments if arguments else str(record.msg)
+        except (TypeError, ValueError, KeyError):
+            # A mistake in a log call must not lose the event, nor print a traceback among the lines.
+            return str(record.msg)
 
 
 class _LineHandler(logging.StreamHandler[TextIO]):
@@ -92,12 +131,10 @@ def _mask_parameter(match: re.Match[str]) -> str:
     return f"{match[1]}{match[2]}={_HIDDEN}" if _SECRET_PARAMETER.search(match[2]) else match[0]
 
 
-def _message(record: logging.LogRecord) -> str:
-    try:
-        return record.getMessage()
-    except (TypeError, ValueError, KeyError):
-        # A mistake in a log call must not lose the event, nor print a traceback among the lines.
-        return str(record.msg)
+def _discreet(arguments: _Arguments, discretion: Discretion) -> _Arguments:
+    if isinstance(arguments, Mapping):
+        return {key: discretion.argument(value) for key, value in arguments.items()}
+    return tuple(map(discretion.argument, arguments or ()))
 
 
 def _clean(text: str) -> str:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from exporter import __version__, config
+from exporter import __version__, config, logs
 from exporter.face import ReloadError, Scrape
 from exporter.ledger import Ledger, StateError
 from exporter.metrics.catalogue import configurable_buckets
@@ -31,11 +31,9 @@ if TYPE_CHECKING:
     from exporter.config import Settings
     from exporter.face import Endpoint, Inbox, SessionLine, SourceState
     from exporter.options import ServeOptions
+    from exporter.pipeline.border import Border
 
 logger = logging.getLogger(__name__)
-
-#: What would be wrong, not merely missing, if it were ignored: values that were to be hidden, sessions counted twice.
-_HARMFUL_TO_IGNORE = ("metrics.pseudonyms", "shard")
 
 
 class StartError(Exception):
@@ -181,7 +179,7 @@ class Service:
     async def _start(self, settings: Settings) -> None:
         try:
             pipeline = self._prepare(settings)
-            await pipeline.open()
+            await self._open(pipeline)
         except PipelineError as error:
             raise StartError(str(error)) from error
         self._put_in_force(pipeline)
@@ -193,18 +191,25 @@ class Service:
         # The page of the old one is served meanwhile.
         await self._halt()
         try:
-            await new.open(old.generation)
+            await self._open(new, old.generation)
         except PipelineError:
-            again = self._prepare(old.settings)
-            await again.open(old.generation)
+            # With the old salt, whatever its file holds by now.
+            again = self._prepare(old.settings, old.border)
+            await self._open(again, old.generation)
             self._put_in_force(again)
             raise
         for gone in {source.name for source in old.settings.sources} - {each.name for each in settings.sources}:
             self._instruments.forget_source(gone)
         self._put_in_force(new)
 
-    def _prepare(self, settings: Settings) -> Pipeline:
-        return Pipeline(settings, source_types(), self._ledger, self._thread, self._instruments)
+    def _prepare(self, settings: Settings, border: Border | None = None) -> Pipeline:
+        return Pipeline(settings, source_types(), self._ledger, self._thread, self._instruments, border=border)
+
+    @staticmethod
+    async def _open(pipeline: Pipeline, first_generation: int = 0) -> None:
+        # Before the first source says a word.
+        logs.conceal(pipeline.discretion)
+        await pipeline.open(first_generation)
 
     def _put_in_force(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
@@ -243,9 +248,6 @@ def _load(options: ServeOptions) -> Settings:
     except config.ConfigError as error:
         raise StartError(str(error)) from error
     for key in config.unsupported(settings):
-        if key in _HARMFUL_TO_IGNORE:
-            msg = f"{options.config_file}: {key}: not part of this version yet; take it out to start without it"
-            raise StartError(msg)
         logger.warning("%s: %s: not part of this version yet, ignored", options.config_file, key)
     return settings
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from exporter.config_place import show
-from exporter.config_rules import Broken, exactly_one, within
+from exporter.config_rules import Broken, exactly_one, inside
+from exporter.pseudonyms import LABELS
 from exporter.quality.thresholds import Thresholds
 from exporter.remote_write_settings import RemoteWriteSettings
+from exporter.sealing import is_installed
 from exporter.sources.base import SourceSettings
 from exporter.values import Duration, Secret
 
@@ -25,14 +27,24 @@ class PseudonymSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     salt: Secret | None = None
     salt_file: str | None = None
 
-    def problems(self) -> list[Broken]:
-        """Names a missing salt, and labels that are missing, empty or named twice."""
+    def problems(self, key_labels: Collection[str] | None) -> list[Broken]:
+        """Names a missing salt or extra, and labels that are missing, empty, named twice or not to be hidden.
+
+        Args:
+            key_labels: the labels of the sources' own keys; None where not all sources could be read.
+        """
+        known = {*LABELS, *(key_labels or ())}
         found = exactly_one(salt=self.salt, salt_file=self.salt_file)
+        if not is_installed():
+            found.append(("", "needs an extra: pip install 'webrtc-quality-exporter[pseudonyms]'"))
         if not self.labels:
             found.append(("labels", "expected at least one label, such as `peer_id`"))
         for index, label in enumerate(self.labels):
             if not label or label in self.labels[:index]:
                 found.append((f"labels[{index}]", "expected a label that is not named yet"))
+            elif label not in known and not (key_labels is None and label.startswith("key_")):
+                labels = ", ".join(f"`{each}`" for each in sorted(known))
+                found.append((f"labels[{index}]", f"no label that can be a pseudonym; expected one of {labels}"))
         return found
 
 
@@ -55,9 +67,15 @@ class MetricsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     #: Upper bounds that replace the default ones, by family.
     buckets: dict[str, tuple[float, ...]] = {}
 
-    def problems(self, bucket_families: Collection[str]) -> list[Broken]:
-        """Names numbers out of range and bad buckets. `bucket_families`: the histograms whose buckets can be chosen."""
-        found = within("pseudonyms", self.pseudonyms)
+    def problems(self, bucket_families: Collection[str], key_labels: Collection[str] | None) -> list[Broken]:
+        """Names numbers out of range, bad buckets and bad pseudonyms.
+
+        Args:
+            bucket_families: the histograms whose buckets can be chosen.
+            key_labels: the labels of the sources' own keys; None where not all sources could be read.
+        """
+        wrong = self.pseudonyms.problems(key_labels) if self.pseudonyms else []
+        found = [(inside("pseudonyms", place), message) for place, message in wrong]
         if self.max_series < 1:
             found.append(("max_series", f"expected at least 1, got {self.max_series}"))
         for family, bounds in self.buckets.items():

@@ -103,12 +103,18 @@ class MemoryIntake:
         self.tasks: dict[str, Task] = {}
         self.finished: set[str] = set()
         self.deliveries: list[Delivery] = []
+        #: Sessions of other exporters.
+        self.foreign: set[str] = set()
         #: Raised by the next delivery.
         self.failure: Exception | None = None
 
     def now(self) -> float:
         """The test's time."""
         return self.time
+
+    def is_mine(self, session_id: str) -> bool:
+        """Whether the test has not said otherwise."""
+        return session_id not in self.foreign
 
     async def deliver(self, delivery: Delivery) -> Receipt:
         """Does with tasks what the protocol says."""

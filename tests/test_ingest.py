@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from exporter.ledger import Ledger
 from exporter.metrics.catalogue import FAMILIES
 from exporter.model import Report, Session
+from exporter.pipeline.border import Border
 from exporter.pipeline.ingest import Committed, Ingest
 from exporter.quality import Thresholds
 from exporter.sources.base import Delivery, ObjectIdentity, Receipt, RejectedDocument, Task
@@ -32,7 +33,7 @@ class Desk:
     def open(self) -> None:
         """As a process that starts finds it."""
         self.ledger = Ledger.open(self.folder)
-        self.ingest = Ingest(self.ledger, FAMILIES, Thresholds())
+        self.ingest = Ingest(self.ledger, FAMILIES, Thresholds(), Border())
 
     def restart(self) -> None:
         """The process ends and another begins."""

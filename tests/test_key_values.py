@@ -10,6 +10,7 @@ from exporter.ledger import Ledger
 from exporter.metrics.catalogue import catalogue
 from exporter.metrics.key_values import KeyValues
 from exporter.model import Attributes
+from exporter.pipeline.border import Border
 from exporter.pipeline.ingest import Ingest
 from exporter.pipeline.publisher import Publisher
 from exporter.quality import Thresholds
@@ -57,7 +58,7 @@ def test_a_restart_keeps_what_is_in_view(tmp_path: Path) -> None:
         ledger = Ledger.open(tmp_path)
         publisher = Publisher(ledger, families, MetricsSettings(), Thresholds(), 0, key_limits={"prod": 2})
         publisher.load()
-        ingest = Ingest(ledger, families, Thresholds())
+        ingest = Ingest(ledger, families, Thresholds(), Border())
         for number, name in enumerate("zyxw" if run == 0 else ""):
             attributes = Attributes(keys=(("tenant", name),))
             someone = msgspec.structs.replace(peer(f"p{number}", audio([0.0])), attributes=attributes)

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from exporter.ledger import Ledger
 from exporter.metrics.catalogue import catalogue
 from exporter.model import Report, Session, SessionKey
+from exporter.pipeline.border import Border
 from exporter.pipeline.ingest import Ingest
 from exporter.pipeline.publisher import Publisher
 from exporter.quality import Thresholds
@@ -152,7 +153,7 @@ def test_the_whole_corpus_goes_through_ledger_and_page(tmp_path: Path) -> None:
     """In one go: no exception, each rejection counted once, nothing added by a second delivery, a well-formed page."""
     families = catalogue(key_labels=["key_tenant"])
     ledger = Ledger.open(tmp_path)
-    ingest = Ingest(ledger, families, Thresholds())
+    ingest = Ingest(ledger, families, Thresholds(), Border())
     publisher = Publisher(ledger, families, MetricsSettings(), Thresholds(), 0)
     publisher.load()
     documents: dict[tuple[str, bytes], str] = {}

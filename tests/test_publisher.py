@@ -9,6 +9,7 @@ import pytest
 from exporter.config import MetricsSettings
 from exporter.ledger import Ledger
 from exporter.metrics.catalogue import catalogue
+from exporter.pipeline.border import Border
 from exporter.pipeline.ingest import Ingest
 from exporter.pipeline.publisher import EVICTED, Publisher
 from exporter.quality import Thresholds
@@ -37,7 +38,7 @@ class Page:
         self.ledger = Ledger.open(self._folder)
         with self.ledger.transaction(NOW) as transaction:
             transaction.add({EVICTED: [0.0]} if EVICTED not in self.ledger.counts else {}, hold=False)
-        self.ingest = Ingest(self.ledger, families, Thresholds())
+        self.ingest = Ingest(self.ledger, families, Thresholds(), Border())
         self.publisher = Publisher(self.ledger, families, self._settings, Thresholds(), 0)
         self.publisher.load()
 

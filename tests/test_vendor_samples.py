@@ -15,6 +15,7 @@ import pytest
 from exporter.ledger import Ledger
 from exporter.metrics.catalogue import catalogue
 from exporter.model import Report
+from exporter.pipeline.border import Border
 from exporter.pipeline.ingest import Ingest
 from exporter.pipeline.publisher import Publisher
 from exporter.quality import Thresholds
@@ -47,7 +48,7 @@ class Exposition:
         families = catalogue(key_labels=[f"key_{key}" for key in keys])
         self.now = now
         self.ledger = Ledger.open(folder)
-        self.ingest = Ingest(self.ledger, families, Thresholds())
+        self.ingest = Ingest(self.ledger, families, Thresholds(), Border())
         self.publisher = Publisher(self.ledger, families, MetricsSettings(), Thresholds(), 0)
         self.publisher.load()
 

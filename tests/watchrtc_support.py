@@ -111,6 +111,10 @@ class MemoryIntake:
         """Unix seconds."""
         return self.time
 
+    def is_mine(self, session_id: str) -> bool:
+        """Never happens here: every room of an object is read."""
+        raise NotImplementedError
+
     async def deliver(self, delivery: Delivery) -> Receipt:
         """Keeps a delivery."""
         self.deliveries.append(delivery)

@@ -3,6 +3,7 @@
 from exporter.ledger.errors import StateDamagedError, StateError, StateUnavailableError
 from exporter.ledger.history import HISTORY_SECONDS
 from exporter.ledger.ledger import Ledger, StoredSession
+from exporter.ledger.terms import Terms
 from exporter.ledger.transaction import Count, SeenPeer, Transaction
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "StateError",
     "StateUnavailableError",
     "StoredSession",
+    "Terms",
     "Transaction",
 ]

@@ -12,6 +12,7 @@ from msgspec import Struct
 from exporter.ledger.errors import StateError, Troubles, damaged
 from exporter.ledger.history import DAY_SECONDS, HISTORY_SECONDS, History
 from exporter.ledger.schema import connect, lock
+from exporter.ledger.terms import Terms
 from exporter.ledger.transaction import Count, SeriesKey, Transaction, decode_series
 from exporter.model import Session, SessionKey
 from exporter.remembered import ObjectIdentity, Task
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FILE = "state.sqlite"
+#: The tables that hold what sources handed over.
+_TAKEN_IN = ("seen_sessions", "seen_peers", "seen_rejected", "sessions", "peers", "rooms", "tasks", "objects")
 _Value = TypeVar("_Value")
 
 
@@ -125,6 +128,22 @@ class Ledger:
             with self.transaction(now) as transaction:
                 transaction.put_fact("bounds", {**kept, **{family: list(wanted) for family, wanted in bounds.items()}})
 
+    def keep_terms(self, wanted: Terms, now: float) -> None:
+        """Holds on to what the state was begun with.
+
+        Raises:
+            StateError: it was begun with something else, and holds something already.
+        """
+        # Before there were such terms, every state was one of a single exporter without pseudonyms.
+        kept = self._fact("terms", Terms) or Terms()
+        if kept == wanted:
+            return
+        if not self._is_unused():
+            msg = f"{self._folder / _FILE}: {kept.broken_by(wanted)}"
+            raise StateError(msg)
+        with self.transaction(now) as transaction:
+            transaction.put_fact("terms", wanted)
+
     def newest_end(self, source: str) -> float | None:
         """Unix seconds of the newest session end that a source reported; None before the first."""
         return self._fact(f"newest_end/{source}", float)
@@ -188,6 +207,15 @@ class Ledger:
     def size(self) -> int:
         """Bytes that the state takes on disk."""
         return sum(path.stat().st_size for path in self._folder.glob(f"{_FILE}*"))
+
+    def _is_unused(self) -> bool:
+        """Whether nothing was ever taken in. Counts of sources stay for good, so they tell what has been forgotten."""
+        if any(any(count.amounts) for count in self.counts.values()):
+            return False
+        return not any(
+            self._ask(f"SELECT EXISTS (SELECT 1 FROM {table})")[0][0]  # noqa: S608 - fixed names
+            for table in _TAKEN_IN
+        )
 
     def _fact(self, name: str, kind: type[_Value]) -> _Value | None:
         rows = self._ask("SELECT value FROM facts WHERE name = ?", (name,))

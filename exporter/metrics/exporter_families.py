@@ -117,6 +117,8 @@ EXPORTER_FAMILIES: tuple[Family, ...] = (
         "Series that left before their time because of the limit.",
         scope="exporter_count",
     ),
+    _family("shard_index", "gauge", "Which of equal exporters this one is, from 0 (shard.index)."),
+    _family("shards", "gauge", "How many equal exporters share the sessions (shard.count)."),
     _family("state_bytes", "gauge", "Size of the state on disk.", unit="bytes"),
     _family("scrape_render_seconds", "gauge", "Time that the last scrape took to put together.", unit="seconds"),
 )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from exporter.ledger import Ledger, Transaction
     from exporter.metrics.family import Family
     from exporter.model import Report, Session
+    from exporter.pipeline.border import Border
     from exporter.pipeline.sieve import Sifted
 
 logger = logging.getLogger(__name__)
@@ -49,8 +50,9 @@ class Committed(Struct, kw_only=True):
 class Ingest:
     """Commits deliveries, each report and each stay once."""
 
-    def __init__(self, ledger: Ledger, families: Sequence[Family], thresholds: Thresholds) -> None:
+    def __init__(self, ledger: Ledger, families: Sequence[Family], thresholds: Thresholds, border: Border) -> None:
         self._ledger = ledger
+        self._border = border
         self._rules = CountRules(families)
         self._sieve = Sieve(self._rules, thresholds)
 
@@ -102,6 +104,7 @@ class Ingest:
             return error
 
     def _take(self, transaction: Transaction, source: str, delivery: Delivery, now: float) -> Committed:
+        delivery = self._border.inwards(source, delivery)
         committed = Committed()
         new = grown = duplicate = 0
         for document in delivery.rejected:

@@ -8,11 +8,14 @@ import time
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, get_args
 
+from msgspec import structs
+
 from exporter.face import NotNowError
 from exporter.ledger import StateDamagedError, StateError
 from exporter.metrics.catalogue import UnknownFamilyError, catalogue
 from exporter.metrics.gauge_families import key_label
 from exporter.model import ReportRejection, SampleRejection
+from exporter.pipeline.border import Border
 from exporter.pipeline.commits import Commits
 from exporter.pipeline.ingest import Committed, Ingest
 from exporter.pipeline.publisher import EVICTED, Publisher
@@ -50,7 +53,7 @@ class Pipeline:
     `open`, then `run` in a task of its own; `close` at the end. Times are Unix seconds from `clock`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the place where everything meets
         self,
         settings: Settings,
         source_types: Mapping[str, SourceType],
@@ -58,7 +61,23 @@ class Pipeline:
         thread: LedgerThread,
         instruments: Instruments,
         clock: Callable[[], float] = time.time,
+        *,
+        border: Border | None = None,
     ) -> None:
+        """Makes it.
+
+        Args:
+            settings: the configuration.
+            source_types: the vendors, by the `type` that the configuration writes.
+            ledger: worked with in `thread` only.
+            thread: the ledger's.
+            instruments: what the exporter tells about itself.
+            clock: Unix seconds.
+            border: of an earlier pipeline with the same settings; None: made of them, which may read a file.
+
+        Raises:
+            PipelineError: it cannot run with this configuration.
+        """
         self.settings = settings
         self._source_types = source_types
         self._ledger = ledger
@@ -81,7 +100,15 @@ class Pipeline:
         except UnknownFamilyError as error:
             msg = f"metrics.buckets.{error}"
             raise PipelineError(msg) from error
-        self._ingest = Ingest(ledger, self._families, settings.quality)
+        try:
+            self.border = border or Border.of(settings)
+        except ValueError as error:
+            raise PipelineError(str(error)) from error
+        if self.border.has_weak_salt:
+            logger.warning("metrics.pseudonyms: the salt is so short that it can be guessed; use 32 random characters")
+        #: How messages are told where there are pseudonyms; None where they may say everything.
+        self.discretion = self.border.discretion([source.name for source in settings.sources])
+        self._ingest = Ingest(ledger, self._families, settings.quality, self.border)
         self._commits = Commits(thread, self._commit)
         self._publisher: Publisher | None = None
 
@@ -138,11 +165,15 @@ class Pipeline:
 
     async def due_tasks(self, source: str, limit: int) -> Sequence[Task]:
         """Unfinished tasks of a source that are due."""
-        return await self._thread.run(self._ledger.due_tasks, source, self._clock(), limit)
+        return await self._thread.run(self._due_tasks, source, limit)
 
     async def unread(self, source: str, objects: Sequence[ObjectIdentity]) -> Sequence[ObjectIdentity]:
         """Those object versions that were never read."""
-        return await self._thread.run(self._ledger.unread, source, objects, self._clock())
+        return await self._thread.run(self._unread, source, objects)
+
+    def is_mine(self, session_id: str) -> bool:
+        """Whether a session belongs to this exporter's shard."""
+        return self.border.shard.has_session(session_id)
 
     def now(self) -> float:
         """Unix seconds."""
@@ -162,7 +193,10 @@ class Pipeline:
 
     def sources(self) -> list[SourceState]:
         """Every source's state, in the order of the configuration."""
-        return [runner.state for runner in self._runners]
+        states = [runner.state for runner in self._runners]
+        if self.discretion is None:
+            return states
+        return [structs.replace(state, problem=self.discretion.told(state.problem)) for state in states]
 
     def latest_sessions(self, limit: int) -> list[SessionLine]:
         """Sessions in view, the last ingested first."""
@@ -212,6 +246,7 @@ class Pipeline:
 
     def _take_over(self, publisher: Publisher) -> None:
         now = self._clock()
+        self._ledger.keep_terms(self.border.terms, now)
         bounds = {family.name: family.bounds for family in self._families if family.scope.endswith("_count")}
         self._ledger.keep_bounds({name: values for name, values in bounds.items() if values}, now)
         names = [source.name for source in self.settings.sources]
@@ -230,6 +265,8 @@ class Pipeline:
                 self._show_newest_end(source.name, end)
             for reason in get_args(PollFailure):
                 self._instruments.counter("source_poll_failures", source=source.name, reason=reason)
+        self._instruments.gauge("shard_index").set(self.settings.shard.index)
+        self._instruments.gauge("shards").set(self.settings.shard.count)
         publisher.load()
         publisher.publish(now, 0)
 
@@ -249,6 +286,20 @@ class Pipeline:
         if committed.newest_end is not None:
             self._show_newest_end(source, committed.newest_end)
         return committed.receipt
+
+    def _due_tasks(self, source: str, limit: int) -> Sequence[Task]:
+        tasks, broken = self.border.outwards(source, self._ledger.due_tasks(source, self._clock(), limit))
+        if broken:
+            # They would come first for ever, and keep the others from being asked for.
+            logger.error("%s: %d tasks of the state cannot be read and are given up", source, len(broken))
+            with self._ledger.transaction(self._clock()) as transaction:
+                for key in broken:
+                    transaction.finish_task(source, key)
+        return tasks
+
+    def _unread(self, source: str, objects: Sequence[ObjectIdentity]) -> Sequence[ObjectIdentity]:
+        known_as = {self.border.object_identity(each): each for each in objects}
+        return [known_as[each] for each in self._ledger.unread(source, list(known_as), self._clock())]
 
     def _show_newest_end(self, source: str, end: float) -> None:
         self._instruments.gauge("source_data_timestamp_seconds", source=source).set(end)
@@ -308,6 +359,9 @@ class _SourceIntake:
 
     def now(self) -> float:
         return self._pipeline.now()
+
+    def is_mine(self, session_id: str) -> bool:
+        return self._pipeline.is_mine(session_id)
 
     async def deliver(self, delivery: Delivery) -> Receipt:
         return await self._pipeline.deliver(self._source, delivery)

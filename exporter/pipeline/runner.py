@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from exporter.face import SourceState
 from exporter.ledger import StateError
 from exporter.sources.base import PollError
+from exporter.told import told
 
 if TYPE_CHECKING:
     from exporter.metrics.instruments import Instruments
@@ -135,7 +136,7 @@ class Runner:
             self._failed("state", str(error))
         except Exception as error:  # the poll of one source is never worth the process
             logger.exception("%s: poll failed", name)
-            self._failed("other", f"{type(error).__name__}; the log tells more")
+            self._failed("other", told(f"{type(error).__name__}; the log tells more"))
         else:
             self._up, self._problem, self._failures = True, "", 0
             self._last_success = self._intake.now()

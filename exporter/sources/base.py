@@ -73,6 +73,8 @@ class RejectedDocument(Struct, frozen=True, kw_only=True):
     digest: bytes
     #: For the log: file or request, the place in it, what is wrong and what was expected; never the document.
     message: str
+    #: The session that it was asked for on behalf of; empty where every exporter of a shard reads the document.
+    session_id: str = ""
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
@@ -104,6 +106,10 @@ class Intake(Protocol):
 
     def now(self) -> float:
         """Unix seconds."""
+        ...
+
+    def is_mine(self, session_id: str) -> bool:
+        """Whether this exporter is the one, of several, to report a session; what it is not need not be asked for."""
         ...
 
     async def deliver(self, delivery: Delivery) -> Receipt:

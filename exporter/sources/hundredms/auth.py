@@ -16,6 +16,7 @@ from jwt.algorithms import HMACAlgorithm
 from jwt.exceptions import PyJWTError
 
 from exporter.sources.base import PollError
+from exporter.told import told
 from exporter.values import Secret, read_secret
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def _unreadable(error: OSError) -> PollError:
 
 
 def _no_token(message: str) -> PollError:
-    return PollError("unauthorized", message)
+    return PollError("unauthorized", told(message))
 
 
 def _sendable(token: Secret, place: str) -> str:

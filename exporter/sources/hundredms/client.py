@@ -31,6 +31,7 @@ from exporter.sources.hundredms.answers import (
 from exporter.sources.hundredms.auth import credentials
 from exporter.sources.hundredms.body import BrokenBodyError, TooLargeError, read_body
 from exporter.sources.hundredms.pacing import HeldOffError, Pacer
+from exporter.told import quote, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -169,10 +170,10 @@ class ApiClient:
             ):
                 return await self._read(response, path, token)
         except (TimeoutError, httpx.TimeoutException) as error:
-            return Attempt("timeout", failure=f"{path}: no answer in time ({type(error).__name__})")
+            return Attempt("timeout", failure=told(_called(path), f": no answer in time ({type(error).__name__})"))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # The library's text may quote headers.
-            return Attempt("error", failure=f"{path}: {type(error).__name__}")
+            return Attempt("error", failure=told(_called(path), f": {type(error).__name__}"))
 
     async def _read(self, response: httpx.Response, path: str, token: str) -> Attempt:
         code = str(response.status_code)
@@ -182,13 +183,20 @@ class ApiClient:
             body = await read_body(response.aiter_raw(), response.headers.get("Content-Encoding", ""), largest)
         except (BrokenBodyError, TooLargeError) as error:
             if isinstance(error, BrokenBodyError) and usable:
-                return Attempt("error", failure=f"{path}: {error}")
+                return Attempt("error", failure=told(_called(path), ": ", quote(error)))
             if usable:
-                return Attempt(code, failure=f"{path}: the answer is larger than {largest} bytes", too_large=True)
+                told_so = told(_called(path), f": the answer is larger than {largest} bytes")
+                return Attempt(code, failure=told_so, too_large=True)
             body = b""
         if usable or response.status_code == NOT_FOUND:
             return Attempt(code, body)
         said = vendor_message(body, token)
-        failure = f"{path}: answered with status {code}" + (f": {said}" if said else "")
+        failure = told(_called(path), f": answered with status {code}", ": " if said else "", quote(said))
         header = response.headers.get("Retry-After", "")
         return Attempt(code, body, retry_after(header, body, self._around.now()), failure)
+
+
+def _called(path: str) -> str:
+    """The path as messages have it: what follows the kind of thing that is asked for is its id."""
+    kind, slash, name = path.partition("/")
+    return told(path) if kind == "analytics" else told(kind, slash, quote(name))

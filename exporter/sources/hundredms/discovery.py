@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from exporter.sources.hundredms.answers import RequestError
 from exporter.sources.hundredms.document import MalformedError
 from exporter.sources.hundredms.sessions import ROWS_PER_PAGE, read_page
+from exporter.told import quote, told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,16 +48,15 @@ async def list_pages(client: ApiClient, discovery: Discovery, room_id: str, now:
         answer = await client.get(_PATH, query | {"start": cursor} if cursor else query)
         if not answer.found:
             reason: PollFailure = "http_status"
-            message = f"{_PATH}: answered with status {answer.status}"
-            raise RequestError(reason, message)
+            raise RequestError(reason, told(f"{_PATH}: answered with status {answer.status}"))
         try:
             if len(answer.body) < LARGE_BODY_BYTES:
                 page = read_page(answer.body, discovery.exclude_roles)
             else:
                 page = await asyncio.to_thread(read_page, answer.body, discovery.exclude_roles)
         except MalformedError as error:
-            reason, message = "malformed", f"{_PATH}: {error}"
-            raise RequestError(reason, message) from None
+            reason = "malformed"
+            raise RequestError(reason, told(f"{_PATH}: ", quote(error))) from None
         yield page
         cursor = page.cursor
         if cursor in seen:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from exporter.told import told
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -22,7 +24,7 @@ class HeldOffError(Exception):
     """The vendor asked for a pause that is longer than a call may wait."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"the vendor asked to wait {seconds:.0f} s more")
+        super().__init__(told(f"the vendor asked to wait {seconds:.0f} s more"))
 
 
 class Pacer:

@@ -26,6 +26,7 @@ from exporter.sources.base import RejectedDocument, digest
 from exporter.sources.hundredms.document import MalformedError, clean_text, decode
 from exporter.sources.hundredms.facts import PeerFacts, stay_seconds
 from exporter.sources.hundredms.series import Rejections, read_windows
+from exporter.told import quote, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,7 @@ def parse_peer_stats(raw: bytes, session: Session, peer: PeerFacts) -> Report | 
         JSON object, or names another session or peer.
     """
     asked = (session.key.session_id, peer.peer_id)
-    place = f"peer-stats of session {asked[0]!r}, peer {asked[1]!r}"
+    place = told("peer-stats of session ", quote(repr(asked[0])), ", peer ", quote(repr(asked[1])))
     body = _read_body(raw, place, asked)
     if isinstance(body, RejectedDocument):
         return body
@@ -96,8 +97,13 @@ def has_data(report: Report) -> bool:
 def _read_body(raw: bytes, place: str, asked: tuple[str, str] | None) -> _Body | RejectedDocument:
     """Decodes an answer and settles its identity: what was asked for, which it may repeat, else what it says itself."""
 
-    def refuse(reason: ReportRejection, message: str) -> RejectedDocument:
-        return RejectedDocument(reason=reason, digest=digest(raw), message=f"{place}: {message}")
+    def refuse(reason: ReportRejection, message: str, got: str = "") -> RejectedDocument:
+        return RejectedDocument(
+            reason=reason,
+            digest=digest(raw),
+            message=told(quote(place), f": {message}", quote(got)),
+            session_id=asked[0] if asked else "",
+        )
 
     try:
         value = decode(raw)
@@ -108,7 +114,7 @@ def _read_body(raw: bytes, place: str, asked: tuple[str, str] | None) -> _Body |
     session_id, peer_id, room_id = (clean_text(value.get(name)) for name in ("session_id", "peer_id", "room_id"))
     for name, got, expected in zip(("session_id", "peer_id"), (session_id, peer_id), asked or ("", ""), strict=True):
         if asked and got not in {"", expected}:
-            return refuse("missing_identity", f"{name}: expected the one that was asked for, got {got[:80]!r}")
+            return refuse("missing_identity", f"{name}: expected the one that was asked for, got ", repr(got[:80]))
         if not asked and not got:
             return refuse("missing_identity", f"{name}: expected a text that is not empty")
     return _Body(value, session_id, peer_id, room_id)

@@ -16,6 +16,7 @@ from exporter.sources.base import RejectedDocument, digest
 from exporter.sources.hundredms.document import MalformedError, clean_text, decode
 from exporter.sources.hundredms.facts import PeerFacts, SessionFacts
 from exporter.sources.text import encodable
+from exporter.told import told
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -79,7 +80,7 @@ def read_page(raw: bytes, excluded_roles: Collection[str]) -> Page:
     try:
         listing = msgspec.json.decode(raw, type=_Listing)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        message = f"expected an object with data, a list of sessions, or null ({type(error).__name__})"
+        message = told(f"expected an object with data, a list of sessions, or null ({type(error).__name__})")
         raise MalformedError(message) from error
     found: list[FoundSession] = []
     rejected: list[RejectedDocument] = []
@@ -97,7 +98,7 @@ def read_page(raw: bytes, excluded_roles: Collection[str]) -> Page:
             if nameless:
                 problem = "missing_identity", f"peers: {nameless} of them without an id"
         if problem:
-            message = f"sessions: data[{number}]: {problem[1]}"
+            message = told(f"sessions: data[{number}]: {problem[1]}")
             rejected.append(RejectedDocument(reason=problem[0], digest=digest(row), message=message))
     return Page(found=tuple(found), rejected=tuple(rejected), cursor=_cursor(listing, len(rows)))
 

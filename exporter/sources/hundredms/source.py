@@ -22,6 +22,7 @@ from exporter.sources.hundredms.outcome import Outcome, settle
 from exporter.sources.hundredms.parser import empty_report, parse_peer_stats
 from exporter.sources.hundredms.rooms import RoomNames
 from exporter.sources.hundredms.sessions import read_session
+from exporter.told import quote, told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
@@ -73,7 +74,8 @@ class _Round:
         self.failure = failure
         self.failed_in_a_row += 1
         if self.failed_in_a_row >= FAILURES_THAT_STOP:
-            self.stop = PollError(failure.reason, f"{self.failed_in_a_row} calls in a row failed, the last: {failure}")
+            message = told(f"{self.failed_in_a_row} calls in a row failed, the last: ", quote(failure))
+            self.stop = PollError(failure.reason, message)
 
     def problem(self, *, listed: bool) -> PollError | None:
         """What is wrong with the source as a whole; single failed calls are not."""
@@ -116,7 +118,11 @@ class HundredMsSource:
 
     async def _announce_fixed(self, intake: Intake) -> None:
         now = intake.now()
-        fixed = [each for each in self._settings.discovery.sessions if each not in self._announced]
+        fixed = [
+            each
+            for each in self._settings.discovery.sessions
+            if each not in self._announced and intake.is_mine(each.session_id)
+        ]
         await self._announce(intake, [task for each in fixed for task in schedule.fixed_tasks(each, now)])
         self._announced.update(fixed)
 
@@ -150,7 +156,8 @@ class HundredMsSource:
         if fresh_rejected:
             await intake.deliver(Delivery(rejected=tuple(fresh_rejected)))
         fresh = {_fingerprint(each): each for each in found if _fingerprint(each) not in self._announced}
-        await self._announce(intake, self._new_tasks(fresh.values(), intake.now()))
+        mine = [each for each in fresh.values() if intake.is_mine(each.session.session_id)]
+        await self._announce(intake, self._new_tasks(mine, intake.now()))
         handled = {each.digest for each in rejected} | {_fingerprint(each) for each in found}
         seen |= handled
         self._announced |= handled
@@ -231,6 +238,8 @@ class HundredMsSource:
     async def _look_up(self, intake: Intake, task: Task, announced: Announcement, round_: _Round) -> Delivery:
         """Asks for a session that was announced; once it is over its peers become the tasks that listing it makes."""
         finished = Delivery(finished_tasks=(task.key,))
+        if not intake.is_mine(announced.session_id):
+            return finished
         try:
             answer = await self._call(f"sessions/{announced.session_id}", {}, round_)
             excluded = self._settings.discovery.exclude_roles
@@ -274,7 +283,10 @@ class HundredMsSource:
             answer = await self._call("analytics/peer-stats", query, round_)
         except AnswerTooLargeError as error:
             name = digest(f"{session.key.session_id}/{peer.peer_id}".encode())
-            rejected = RejectedDocument(reason="too_large", digest=name, message=f"{query}: {error}")
+            message = told(quote(query), ": ", quote(error))
+            rejected = RejectedDocument(
+                reason="too_large", digest=name, message=message, session_id=session.key.session_id
+            )
             return Outcome(rejected=rejected, answered=True, final=True)
         if answer is None:
             return Outcome()

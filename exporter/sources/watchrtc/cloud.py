@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from exporter.sources.base import ObjectIdentity, PollError
 from exporter.sources.watchrtc.cloud_errors import is_of_library, understand
 from exporter.sources.watchrtc.stores import Listing, ObjectMovedError, ObjectUnreadableError, StoredObject
+from exporter.told import quote, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -74,12 +75,13 @@ class CloudStore:
         try:
             parts = _asked(lambda: self._store.list_with_delimiter(folder or None), self._bucket)
         except _OddKeyError as error:
-            yield Listing(problems=(f"{self._bucket}: a key cannot be read, and some beside it not either: {error}",))
+            trouble = told(f"{self._bucket}: a key cannot be read, and some beside it not either: ", quote(error))
+            yield Listing(problems=(trouble,))
             try:
                 yield from self._pages(folder, f"{folder}/{_AFTER_SLASH}" if folder else _AFTER_SLASH)
             except _OddKeyError as again:
                 if str(again) != str(odd):
-                    yield Listing(problems=(f"{self._bucket}: a key cannot be read: {again}",))
+                    yield Listing(problems=(told(f"{self._bucket}: a key cannot be read: ", quote(again)),))
             return ()
         yield from self._page(parts["objects"])
         return parts["common_prefixes"]
@@ -134,5 +136,5 @@ def _asked(ask: Callable[[], _T], bucket: Bucket) -> _T:
         trouble = understand(error)
         if type(error).__name__ == "InvalidPathError":
             raise _OddKeyError(trouble.text) from None
-        msg = f"{bucket}: cannot be listed: {trouble.text}"
+        msg = told(f"{bucket}: cannot be listed: ", quote(trouble.text))
         raise PollError(trouble.failure, msg) from None

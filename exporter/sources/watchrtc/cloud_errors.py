@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from exporter.sources.base import PollFailure
 from exporter.sources.watchrtc.stores import Blame
+from exporter.told import told
 from exporter.values import mask_url
 
 _STATUS = re.compile(r"status code: (\d{3}) ?([A-Za-z' -]*)")
@@ -49,14 +50,14 @@ def understand(error: BaseException) -> StoreTrouble:
     status = _STATUS.search(first)
     if status is None:
         if _TIMEOUT.search(whole):
-            return StoreTrouble("timeout", "store", "no answer in time")
+            return StoreTrouble("timeout", "store", told("no answer in time"))
         return _without_status(type(error).__name__, first)
     number = int(status[1])
     code = _CODE.search(first)
-    text = f"{number} {status[2].strip()}".rstrip() + (f" ({code[1]})" if code else "")
+    text = told(f"{number} {status[2].strip()}".rstrip(), f" ({code[1]})" if code else "")
     if _CREDENTIALS.search(first.partition("status code")[0]):
         # Asked of the machine's own metadata service, so nothing nearer was there.
-        return StoreTrouble("unauthorized", "store", f"no credentials were found: their service answered {text}")
+        return StoreTrouble("unauthorized", "store", told("no credentials were found: their service answered ", text))
     failure = _FAILURES.get(number, "http_status")
     if number == 403:  # noqa: PLR2004 - Forbidden
         return StoreTrouble(failure, "permission", text)
@@ -73,7 +74,7 @@ _WITHOUT_STATUS: tuple[tuple[re.Pattern[str], PollFailure, Blame], ...] = (
 
 def _without_status(kind: str, first: str) -> StoreTrouble:
     if kind == "PanicException":
-        return StoreTrouble("other", "store", "a fault of the object-store library")
+        return StoreTrouble("other", "store", told("a fault of the object-store library"))
     text = mask_url(_PREFIX.sub("", _VARYING.sub("", " ".join(first.split()))))
     text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
     text = text if text.isprintable() else ascii(text)

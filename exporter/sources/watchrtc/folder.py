@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from exporter.sources.base import ObjectIdentity, PollError
 from exporter.sources.watchrtc.stores import Listing, ObjectMovedError, ObjectUnreadableError, StoredObject
+from exporter.told import quote, told
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -41,7 +42,7 @@ class FolderStore:
             except OSError as error:
                 if folder is self._folder:
                     raise _poll_error(folder, error) from error
-                yield Listing(problems=(f"{_text(str(folder))}: {error.strerror}",))
+                yield Listing(problems=(told(quote(_text(str(folder))), f": {error.strerror}"),))
                 continue
             folders.extend(reversed(below))
             for start in range(0, len(files), _LISTED):
@@ -58,9 +59,9 @@ class FolderStore:
         except FileNotFoundError as error:
             raise ObjectMovedError from error
         except PermissionError as error:
-            raise ObjectUnreadableError(error.strerror or "not allowed", "permission") from error
+            raise ObjectUnreadableError(told(error.strerror or "not allowed"), "permission") from error
         except OSError as error:
-            raise ObjectUnreadableError(error.strerror or type(error).__name__) from error
+            raise ObjectUnreadableError(told(error.strerror or type(error).__name__)) from error
 
     def _object(self, path: str, status: os.stat_result) -> StoredObject:
         name = _text(os.path.relpath(path, self._folder))
@@ -109,7 +110,7 @@ def _text(name: str) -> str:
 def _poll_error(folder: Path, error: OSError) -> PollError:
     name = _text(str(folder))
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return PollError("not_found", f"{name}: expected a folder: {error.strerror}")
+        return PollError("not_found", told(f"{name}: expected a folder: {error.strerror}"))
     if isinstance(error, PermissionError):
-        return PollError("permission", f"{name}: the folder may not be read: {error.strerror}")
-    return PollError("unreachable", f"{name}: the folder cannot be read: {error.strerror}")
+        return PollError("permission", told(f"{name}: the folder may not be read: {error.strerror}"))
+    return PollError("unreachable", told(f"{name}: the folder cannot be read: {error.strerror}"))

@@ -45,6 +45,7 @@ from exporter.sources.watchrtc.fields import (
     read_number,
     read_text,
 )
+from exporter.told import quote, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +99,7 @@ def parse_room(raw: bytes, *, source: str, keys_as_labels: Sequence[str], place:
 
 
 def _rejected(reason: ReportRejection, raw: bytes, place: str, problem: str) -> RejectedDocument:
-    return RejectedDocument(reason=reason, digest=digest(raw), message=f"{place}: {problem}")
+    return RejectedDocument(reason=reason, digest=digest(raw), message=told(quote(place), f": {problem}"))
 
 
 def _decode(raw: bytes) -> object:

@@ -8,6 +8,7 @@ from exporter.model import Report
 from exporter.sources.base import Delivery, ObjectIdentity, RejectedDocument, digest
 from exporter.sources.watchrtc.documents import ELEMENT_LIMIT, Element, split
 from exporter.sources.watchrtc.parser import parse_room
+from exporter.told import quote, told
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -77,21 +78,21 @@ def _read(
     document: str,
     limit: int,
 ) -> Iterator[tuple[Report | RejectedDocument, int]]:
-    name = printable(document)
+    name = quote(printable(document))
     in_a_row = 0
     for found in split(chunks, limit=limit):
-        place = f"{name}: {found.place}"
+        place = told(name, f": {found.place}")
         outcome: Report | RejectedDocument
         if isinstance(found, Element):
             outcome = parse_room(found.raw, source=source, keys_as_labels=keys_as_labels, place=place)
             size = len(found.raw)
         else:
-            message = f"{place}: {found.problem}"
+            message = told(place, f": {found.problem}")
             outcome = RejectedDocument(reason=found.reason, digest=found.digest, message=message)
             size = 0
         yield outcome, size
         in_a_row = 0 if isinstance(outcome, Report) else in_a_row + 1
         if in_a_row >= _REJECTIONS_IN_A_ROW:
-            message = f"{place}: {in_a_row} elements in a row were no rooms; the rest of the document is not read"
+            message = told(place, f": {in_a_row} elements in a row were no rooms; the rest of the document is not read")
             yield RejectedDocument(reason="too_large", digest=digest(message.encode()), message=message), 0
             return

@@ -14,6 +14,7 @@ from exporter.sources.watchrtc.location import cloud_bucket, local_folder
 from exporter.sources.watchrtc.patience import MOST_TRIES, Patience
 from exporter.sources.watchrtc.reader import printable, read_deliveries
 from exporter.sources.watchrtc.stores import ObjectMovedError, ObjectUnreadableError
+from exporter.told import quote, told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -97,7 +98,7 @@ class WatchRtcSource:
                         young = abs(now - each.modified) < self._settings.min_object_age
                         due = not young and self._patience.may_try(each.identity, now)
                         found.add(each, due=due)
-                        found.troubles += [told] if not due and (told := self._patience.told(each.identity)) else []
+                        found.troubles += [said] if not due and (said := self._patience.told(each.identity)) else []
         return found
 
     async def _failed(
@@ -106,7 +107,7 @@ class WatchRtcSource:
         """Notes a failed read; returns whether the object is given up."""
         name = printable(each.identity.name)
         logger.debug("%s was not read to its end", name, exc_info=error)
-        trouble = f"{name}: {error.trouble}" if error.tell else ""
+        trouble = told(quote(name), ": ", quote(error.trouble)) if error.tell else ""
         if not self._patience.failed(each.identity, error.blame, now, trouble):
             troubles += [trouble] if trouble else []
             return False
@@ -114,7 +115,8 @@ class WatchRtcSource:
         if each.size:
             # What is empty and not there is how some consoles make folders.
             self._events.object_quarantined()
-            troubles.append(f"{name}: given up after {MOST_TRIES} tries, until it changes: {error.trouble}")
+            given_up = f": given up after {MOST_TRIES} tries, until it changes: "
+            troubles.append(told(quote(name), given_up, quote(error.trouble)))
         return True
 
     async def _read(self, found: StoredObject, intake: Intake) -> None:
@@ -187,8 +189,8 @@ class _Found:
 
 
 def _unanswered(error: _NotReadError) -> PollError:
-    message = f"the store lists its objects, but {_MOST_UNANSWERED} in a row could not be read: {error.trouble}"
-    return PollError("unreachable", message)
+    message = f"the store lists its objects, but {_MOST_UNANSWERED} in a row could not be read: "
+    return PollError("unreachable", told(message, quote(error.trouble)))
 
 
 def _next(deliveries: Iterator[Delivery]) -> Delivery | None:
@@ -196,14 +198,14 @@ def _next(deliveries: Iterator[Delivery]) -> Delivery | None:
         return next(deliveries, None)
     except ObjectMovedError as error:
         # As a rule the next listing tells: it is gone, or there is another version.
-        msg = "it is listed, but not there in that version"
+        msg = told("it is listed, but not there in that version")
         raise _NotReadError(msg, "object", tell=False) from error
     except ObjectUnreadableError as error:
-        msg = f"cannot be read: {error}"
+        msg = told("cannot be read: ", quote(error))
         raise _NotReadError(msg, error.blame) from error
     except Exception as error:
         # A fault of ours in one file must not keep the others from being read. Its text may hold what the file holds.
-        msg = f"cannot be read, by a fault of this program: {type(error).__name__}"
+        msg = told(f"cannot be read, by a fault of this program: {type(error).__name__}")
         raise _NotReadError(msg, "object") from error
 
 
