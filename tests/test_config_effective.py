@@ -13,7 +13,7 @@ from msgspec import Struct
 from exporter.config import Settings, effective, load, unsupported
 from exporter.logs import LineFormatter
 from exporter.metrics.catalogue import configurable_buckets
-from exporter.settings import MetricsSettings, PseudonymSettings, ShardSettings
+from exporter.settings import MetricsSettings
 from exporter.sources import source_types
 from exporter.values import Duration
 from tests.config_vendors import FAMILIES, VENDORS, ReadSettings
@@ -187,6 +187,36 @@ def test_secrets_by_name() -> None:
     }
 
 
+def test_ids_of_hidden_labels_are_masked(tmp_path: Path) -> None:
+    """Rooms, sessions and peers that the configuration names, where the page does not show them either."""
+    file = tmp_path / "config.yaml"
+
+    def shown(*labels: str) -> object:
+        chosen = f"metrics: {{pseudonyms: {{labels: [{', '.join(labels)}], salt: s}}}}" if labels else ""
+        file.write_text(
+            f"""\
+sources:
+  - type: 100ms
+    auth: {{management_token: t}}
+    discovery:
+      rooms: [the-room]
+      sessions: [{{session_id: the-session, peer_ids: [one, two], room_id: the-room}}]
+{chosen}
+""",
+            encoding="utf-8",
+        )
+        found = load(file, source_types(), configurable_buckets())
+        discovery = yaml.safe_load(effective(found))["sources"][0]["discovery"]
+        (session,) = discovery["sessions"]
+        return discovery["rooms"], session["session_id"], session["peer_ids"], session["room_id"]
+
+    hidden = "<secret>"
+    assert shown() == (["the-room"], "the-session", ["one", "two"], "the-room")
+    assert shown("city") == shown()
+    assert shown("room_id") == ([hidden], "the-session", ["one", "two"], hidden)
+    assert shown("session_id", "peer_id") == (["the-room"], hidden, [hidden, hidden], "the-room")
+
+
 class TestUnsupported:
     """What is configured, but not done yet."""
 
@@ -198,20 +228,13 @@ class TestUnsupported:
         """Each key is named by its place."""
         assert unsupported(load(GOOD / "everything.yaml", VENDORS, FAMILIES)) == [
             "remote_write",
-            "shard",
-            "metrics.pseudonyms",
             "metrics.per_track",
         ]
 
     def test_each_alone(self) -> None:
-        """A shard other than the only one, or any single key, is enough."""
-        read = ReadSettings(url="x")
-        for settings, key in (
-            (Settings(sources=(read,), shard=ShardSettings(count=2)), "shard"),
-            (Settings(sources=(read,), metrics=MetricsSettings(per_track=True)), "metrics.per_track"),
-            (Settings(sources=(read,), metrics=MetricsSettings(pseudonyms=PseudonymSettings())), "metrics.pseudonyms"),
-        ):
-            assert unsupported(settings) == [key]
+        """Any single key is enough."""
+        settings = Settings(sources=(ReadSettings(url="x"),), metrics=MetricsSettings(per_track=True))
+        assert unsupported(settings) == ["metrics.per_track"]
 
     def test_real_vendors(self, tmp_path: Path) -> None:
         """All keys of theirs are carried out."""

@@ -132,12 +132,14 @@ def test_a_broken_configuration_is_named_with_file_and_line(config: Path, tmp_pa
     assert "Traceback" not in ended.stderr
 
 
-def test_what_would_do_harm_if_ignored_is_refused(config: Path, tmp_path: Path) -> None:
-    """Pseudonyms that are asked for and not made would show what was to be hidden."""
-    write(config, "watch", pseudonyms={"labels": ["peer_id"], "salt": "s"})
+def test_a_salt_that_cannot_be_read_is_a_clear_error(config: Path, tmp_path: Path) -> None:
+    """Without it everything would be shown: it does not start, and says which file it wanted."""
+    write(config, "watch", pseudonyms={"labels": ["peer_id"], "salt_file": str(tmp_path / "salt")})
     ended = start(f"--config.file={config}", f"--storage.path={tmp_path / 'state'}")
     assert ended.returncode == 1
-    assert "metrics.pseudonyms: not part of this version yet" in ended.stderr
+    assert ended.stderr.endswith(
+        f"metrics.pseudonyms.salt_file: {tmp_path / 'salt'}: cannot be read: No such file or directory\n"
+    )
 
 
 def test_a_second_process_on_the_same_state_is_refused(config: Path, tmp_path: Path) -> None:
