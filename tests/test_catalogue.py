@@ -105,6 +105,8 @@ _CONTRACT = {
     "webrtc_exporter_series": "scope",
     "webrtc_exporter_series_limit": "",
     "webrtc_exporter_series_evicted_total": "",
+    "webrtc_exporter_shard_index": "",
+    "webrtc_exporter_shards": "",
     "webrtc_exporter_state_bytes": "",
     "webrtc_exporter_scrape_render_seconds": "",
     "webrtc_timeline_throughput_bytes_per_second": f"{_PEER} {_MEDIA}",
