@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from exporter.ledger import HISTORY_SECONDS, Ledger
 from exporter.metrics.catalogue import FAMILIES
+from exporter.pipeline.border import Border
 from exporter.pipeline.ingest import Committed, Ingest
 from exporter.quality import Thresholds
 from exporter.sources.base import Delivery
@@ -34,7 +35,7 @@ class Desk:
 
     def _open(self) -> None:
         self.ledger = Ledger.open(self.folder, history_seconds=self._history_seconds)
-        self.ingest = Ingest(self.ledger, FAMILIES, Thresholds())
+        self.ingest = Ingest(self.ledger, FAMILIES, Thresholds(), Border())
 
     def restart(self) -> None:
         """The process ends and another begins."""

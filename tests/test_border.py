@@ -194,9 +194,9 @@ class TestPseudonyms:
         """Another version of the same object is known to be one."""
         identity = ObjectIdentity("2026/room-zq.json", "1")
         hiding.deliver(Delivery(read_objects=(identity,)))
-        assert hiding.ledger.unread("prod", [HIDING.object_identity(identity)]) == []
+        assert hiding.ledger.unread("prod", [HIDING.object_identity(identity)], START) == []
         changed = HIDING.object_identity(replace(identity, tag="2"))
-        assert hiding.ledger.unread("prod", [changed]) == [changed]
+        assert hiding.ledger.unread("prod", [changed], START) == [changed]
         assert b"zq" not in hiding.bytes()
 
     def test_a_document_of_one_word_cannot_be_guessed(self, hiding: Desk) -> None:

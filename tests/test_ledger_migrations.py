@@ -13,6 +13,7 @@ import pytest
 
 from exporter.ledger import Ledger, StateError, migrations
 from exporter.metrics.catalogue import FAMILIES
+from exporter.pipeline.border import Border
 from exporter.pipeline.ingest import Committed, Ingest
 from exporter.quality import Thresholds
 from exporter.sources.base import Delivery, ObjectIdentity, Receipt, RejectedDocument, Task
@@ -37,7 +38,7 @@ def old_state(folder: Path) -> Path:
 
 def deliver(ledger: Ledger, source: str, *reports: Report, **more: object) -> Committed:
     """Delivers reports."""
-    ingest = Ingest(ledger, FAMILIES, Thresholds())
+    ingest = Ingest(ledger, FAMILIES, Thresholds(), Border())
     return ingest.commit(source, Delivery(reports=reports, **more), NOW + 3600.0)  # type: ignore[arg-type] # any fields
 
 

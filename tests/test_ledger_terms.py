@@ -22,7 +22,7 @@ SHARD = Terms(shard_index=1, shard_count=3)
 
 #: Each leaves something that would be counted again, or that was not to be kept.
 TAKEN_IN: dict[str, Callable[[Transaction], object]] = {
-    "a session": lambda transaction: transaction.is_new_session(key()),
+    "a session": lambda transaction: transaction.remember_session(key(), START),
     "a rejection": lambda transaction: transaction.is_new_rejection("prod", b"d"),
     "a task": lambda transaction: transaction.add_task("prod", Task(key="k", due=START)),
     "an object": lambda transaction: transaction.read_object("prod", ObjectIdentity("f", "1")),

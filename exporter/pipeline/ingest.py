@@ -13,6 +13,7 @@ from exporter.model import SessionKey
 from exporter.pipeline.sieve import Sieve, Stay, end, moment
 from exporter.quality import PeerAssessment, Thresholds, longest_stays
 from exporter.sources.base import Delivery, Receipt, RejectedDocument, digest
+from exporter.told import quote, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -197,9 +198,12 @@ def _count(transaction: Transaction, family: str, *labels: str) -> None:
 def _too_old(report: Report, sifted: Sifted) -> RejectedDocument:
     key = report.session.key
     identity = msgspec.msgpack.encode(("too_old", key, sifted.too_old))
-    message = (
-        f"session {key.session_id!r} in room {key.room_id!r} is from a time of which nobody knows any more what was"
-        f" counted ({len(sifted.too_old)} peers)"
+    message = told(
+        "session ",
+        quote(repr(key.session_id)),
+        " in room ",
+        quote(repr(key.room_id)),
+        f" is from a time of which nobody knows any more what was counted ({len(sifted.too_old)} peers)",
     )
     return RejectedDocument(reason="too_old", digest=digest(identity), message=message)
 

@@ -133,7 +133,7 @@ class Runner:
             self._failed(error.reason, str(error))
         except StateError as error:
             # The log has it already, once for all sources.
-            self._failed("state", str(error))
+            self._failed("state", told(str(error)))
         except Exception as error:  # the poll of one source is never worth the process
             logger.exception("%s: poll failed", name)
             self._failed("other", told(f"{type(error).__name__}; the log tells more"))
