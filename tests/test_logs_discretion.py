@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import exporter
 from exporter.logs import LineFormatter, conceal, setup
 from exporter.told import Discretion, quote, told
 
@@ -42,6 +45,17 @@ def test_near_the_sources_every_argument_is_a_quote(log: io.StringIO, name: str)
     trouble = told("answered with status 500: ", quote("no s1"))
     logging.getLogger(name).info("%s: session %r of %d: %s", "meetings", "s1", 5, ValueError(trouble))
     assert message(log) == "meetings: session '<2>' of 5: answered with status 500: <5>"
+
+
+def test_the_words_of_a_log_call_are_its_own() -> None:
+    """Near the sources each call has its template written out: what is not an argument is taken for words of ours."""
+    for package in ("sources", "pipeline"):
+        for file in sorted((Path(exporter.__file__).parent / package).rglob("*.py")):
+            for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("logger."):
+                    place = 1 if ast.unparse(call.func) == "logger.log" else 0
+                    template = call.args[place]
+                    assert isinstance(template, ast.Constant), f"{file}:{call.lineno}"
 
 
 def test_arguments_by_name(log: io.StringIO) -> None:
