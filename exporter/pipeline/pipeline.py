@@ -116,7 +116,7 @@ class Pipeline:
         """Takes over what the ledger holds and opens the sources.
 
         Raises:
-            PipelineError: the ledger's counts were made with other buckets, or a source cannot be opened.
+            PipelineError: the ledger was begun with other buckets, pseudonyms or shards, or a source cannot be opened.
         """
         publisher = Publisher(
             self._ledger,
