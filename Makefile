@@ -5,7 +5,7 @@ RUN := .venv/bin
 SPEED ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint dashboards rules readme bench lock clean
+.PHONY: help demo test lint dashboards rules readme bench year lock clean
 
 help: ## this list
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ readme: .venv/dev ## write the generated parts of README.md anew
 
 bench: .venv/dev ## what scraping and sending cost, against other libraries on the same samples
 	$(RUN)/python -m tests.bench
+
+year: .venv/dev ## a simulated year of 2 million sessions: size of state and memory (takes hours)
+	$(RUN)/python -m tests.year $(ARGS)
 
 lock: .venv/dev ## pin the newest allowed versions, with hashes (needs uv)
 	cd requirements && uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header runtime.in -o runtime.txt
