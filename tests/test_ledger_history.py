@@ -283,6 +283,33 @@ class TestGrowth:
         assert kept == [(b"",)]
 
 
+class TestRoom:
+    """The state takes no more room on disk than it needs, for long."""
+
+    def test_what_was_freed_is_given_back(self, desk: Desk) -> None:
+        """After a burst of which nothing is left the file is small again."""
+        many = tuple(Task(key=f"{number}", due=START, notes=b"x" * 1000) for number in range(10_000))
+        desk.deliver(now=START, new_tasks=many)
+        desk.deliver(now=START, finished_tasks=tuple(task.key for task in many))
+        desk.ledger._connection.execute("PRAGMA wal_checkpoint")  # noqa: SLF001 - as SQLite does by itself, in time
+        large = desk.ledger.size()
+        assert large > 10_000_000
+        for _ in range(100):
+            desk.ledger.forget(START)
+        desk.restart()
+        # A step leaves some free pages for what comes next.
+        assert desk.ledger.size() < large / 8
+
+    def test_the_log_is_cut_back(self, desk: Desk) -> None:
+        """A delivery of 40 MB makes the write-ahead log long only until the next ones."""
+        log = desk.folder / "state.sqlite-wal"
+        desk.deliver(now=START, new_tasks=tuple(Task(key=f"{n}", due=START, notes=b"x" * 4000) for n in range(10_000)))
+        assert log.stat().st_size > 40_000_000
+        for number in range(3):
+            desk.deliver(called(f"{number}", START), now=START)
+        assert log.stat().st_size <= 16 << 20
+
+
 HISTORY = 10 * DAY
 #: How late after its end a vendor delivers a session for the first time, at most.
 HORIZON = 7 * DAY

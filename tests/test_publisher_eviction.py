@@ -128,3 +128,24 @@ def test_counts_of_rooms_leave_although_rooms_are_not_shown(tmp_path: Path) -> N
     assert ("webrtc_sessions_total", "prod", "standup") not in page.ledger.counts
     assert page.ledger.counts["webrtc_sessions_total", "prod"].amounts == [1.0]
     page.ledger.close()
+
+
+def test_a_clock_that_was_ahead_keeps_nothing(tmp_path: Path) -> None:
+    """What came in the year 2099 leaves in its time after the clock was set right, and so does what came after it."""
+    for restart in (False, True):
+        folder = tmp_path / str(restart)
+        page = Page(folder, MetricsSettings())
+        page.deliver(report(peer("p1", audio([0.0])), of=key("ahead", "one")), now=NOW + 2_000_000_000.0)
+        page.text(NOW + 2_000_000_000.0)
+        if restart:
+            page.restart()
+        page.text(NOW)
+        page.deliver(report(peer("p1", audio([0.0])), of=key("after", "two")), now=NOW + 1.0)
+        assert sessions(page.text(NOW + 1.0)) == ["after", "ahead"]
+        if restart:
+            page.restart()
+        assert sessions(page.text(NOW + 3600.0)) == ["after"]
+        assert sessions(page.text(NOW + 3601.0)) == []
+        assert page.has("webrtc_sessions_total", NOW + 86_399.0)
+        assert not page.has("webrtc_sessions_total", NOW + 86_401.0)
+        page.ledger.close()

@@ -110,6 +110,7 @@ class History:
             now: Unix seconds by our clock.
             newest_end: Unix seconds of the newest session end that any source reported; None: forget nothing yet.
         """
+        self._give_back()
         if newest_end is None:
             return
         if self._place.table == len(_TABLES):
@@ -121,7 +122,6 @@ class History:
             if self._sweep(transaction, begin, end, now, min(now, newest_end)):
                 transaction.put_fact("history", end)
         self._place = end
-        self._give_back()
 
     def _after_a_few_rows(self) -> _Place:
         place, table = self._place, _TABLES[self._place.table]
@@ -168,8 +168,8 @@ class History:
         (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
         (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
         if free > max(pages * _FREE_SHARE, _PAGES_A_STEP):
-            # It frees a page with each row that is asked for.
-            self._connection.execute(f"PRAGMA incremental_vacuum({_PAGES_A_STEP})").fetchall()
+            # By `execute` it would free one page: it takes a step for each, and says nothing that could be fetched.
+            self._connection.executescript(f"PRAGMA incremental_vacuum({_PAGES_A_STEP})")
 
 
 def _range(table: _Table, *, begin: tuple[object, ...], end: tuple[object, ...] = ()) -> str:

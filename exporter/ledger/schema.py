@@ -67,8 +67,9 @@ def connect(path: Path) -> sqlite3.Connection:
         except BaseException:
             connection.close()
             raise
-    except sqlite3.OperationalError as error:
-        msg = f"{path}: expected a state file that can be opened, read and written ({error}); see to its folder"
+    except (sqlite3.OperationalError, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        msg = f"{path}: expected a state file that can be opened, read and written ({why}); see to its folder"
         raise StateError(msg) from error
     except sqlite3.Error as error:
         raise damaged(path, error) from error

@@ -233,6 +233,11 @@ class Transaction:
             (key.source, key.room_id, key.session_id, peer_id, assessment),
         )
 
+    def note_no_later(self) -> None:
+        """Lets what was noted later than now be noted now: our clock was ahead, and it would stay until then."""
+        self._connection.execute("UPDATE sessions SET ingested = ? WHERE ingested > ?", (self._now, self._now))
+        self._connection.execute("UPDATE rooms SET last_report = ? WHERE last_report > ?", (self._now, self._now))
+
     def remove_session(self, key: SessionKey) -> None:
         """Takes a session out of view."""
         identity = (key.source, key.room_id, key.session_id)

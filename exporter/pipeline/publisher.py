@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 #: What counts the series that leave before their time.
 EVICTED = ("webrtc_exporter_series_evicted_total",)
+#: Seconds by which our clock may be set back without anything being noted anew.
+_SET_BACK = 60.0
 #: Sessions of which a line is kept for the landing page.
 _LINES = 50
 
@@ -76,6 +78,8 @@ class Publisher:
         self._stale_sessions: set[SessionKey] = set()
         self._stale_counts: set[tuple[str, ...]] = set()
         self._changed = True
+        #: The latest moment at which anything was noted.
+        self._latest = 0.0
         #: The page in force.
         self.generation = Generation(first_generation, self._headers, {})
 
@@ -101,9 +105,11 @@ class Publisher:
         for series in sorted(self._ledger.counts):
             self._add_series(series)
         self._adopt_rooms()
+        self._latest = max([0.0, *self._ingested.values(), *self._rooms.values()])
 
     def take(self, committed: Committed, now: float) -> None:
         """Takes over what a delivery changed."""
+        self._latest = max(self._latest, now)
         for (key, _), assessment in committed.peers.items():
             self._put_peer(key, assessment)
         for key in committed.sessions:
@@ -124,6 +130,7 @@ class Publisher:
             now: Unix seconds.
             read_generation: the newest generation that a Prometheus has read.
         """
+        self._mind_the_clock(now)
         self._expire(now)
         self._release(now, read_generation)
         for key in sorted(self._stale_sessions):
@@ -203,6 +210,15 @@ class Publisher:
             with self._ledger.transaction(now) as transaction:
                 transaction.show(released)
             self._stale_counts.update(self._entry_of(series) for series in released)
+
+    def _mind_the_clock(self, now: float) -> None:
+        """Notes anew what was noted while our clock was ahead, or it and all after it would stay for as long."""
+        if now + _SET_BACK < self._latest:
+            with self._ledger.transaction(now) as transaction:
+                transaction.note_no_later()
+            self._ingested = {key: min(noted, now) for key, noted in self._ingested.items()}
+            self._rooms = {room: min(noted, now) for room, noted in self._rooms.items()}
+            self._latest = now
 
     def _expire(self, now: float) -> None:
         gone: list[SessionKey] = []

@@ -13,6 +13,11 @@ from exporter.values import Duration, Secret, Url
 #: More requests in flight make httpx slower, not faster, and vendors angry.
 _MOST_CONCURRENCY = 10
 
+#: What comes later would be taken for something that was counted long ago.
+_LONGEST_WAIT_SECONDS = 10 * 86_400.0
+#: What grew later would not be counted any more.
+_LONGEST_RECHECK_SECONDS = 7 * 86_400.0
+
 
 class Auth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the exporter shows who it is: with a management token, or with tokens that it signs itself."""
@@ -101,6 +106,12 @@ class PeerStats(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if not 0 < self.requests_per_second < float("inf"):
             message = f"expected a number above 0, got {self.requests_per_second}"
             found.append(("requests_per_second", message))
+        if self.give_up_after > _LONGEST_WAIT_SECONDS:
+            message = f"expected at most {Duration(_LONGEST_WAIT_SECONDS)}, got {self.give_up_after}"
+            found.append(("give_up_after", message))
+        if any(wait > _LONGEST_RECHECK_SECONDS for wait in self.recheck_after):
+            message = f"expected at most {Duration(_LONGEST_RECHECK_SECONDS)} each, got {max(self.recheck_after)}"
+            found.append(("recheck_after", message))
         if any(later <= earlier for earlier, later in pairwise(self.recheck_after)):
             found.append(("recheck_after", "expected ascending durations, such as [1h, 24h]"))
         if self.max_peers_per_session < 0:
