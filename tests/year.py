@@ -118,18 +118,22 @@ def simulate(year: Year, folder: Path, look: Callable[[Measured], None]) -> None
     deliveries = _reports(year)
     next_look, sessions = year.every_days, 0
     began, counted = time.perf_counter(), 0
-    now = BEGIN
+    now = published = BEGIN
     while together := list(islice(deliveries, _TOGETHER)):
-        # Between two bursts the exporter looks at the clock every second, here every hour.
+        # An exporter does both every second; here the page waits for half an hour, or an hour where nothing is new.
         while now + 3600.0 < together[0][0]:
             now += 3600.0
-            _tick(ledger, publisher, now)
+            _publish(publisher, now)
+            _forget(ledger, now)
         now = max(now, together[-1][0])
         for committed in ingest.commit_together([(source, delivery) for _, source, delivery in together], now):
             if not isinstance(committed, Committed):
                 raise committed
             publisher.take(committed, now)
-        _tick(ledger, publisher, now)
+        if now >= published + 1800.0:
+            _publish(publisher, now)
+            published = now
+        _forget(ledger, now)
         sessions = round((now - 120.0 - BEGIN) / (year.days * DAY) * year.sessions) + 1
         if (now - BEGIN) / DAY >= next_look:
             spent = time.perf_counter() - began
@@ -139,8 +143,11 @@ def simulate(year: Year, folder: Path, look: Callable[[Measured], None]) -> None
     ledger.close()
 
 
-def _tick(ledger: Ledger, publisher: Publisher, now: float) -> None:
+def _publish(publisher: Publisher, now: float) -> None:
     publisher.publish(now, publisher.generation.number)
+
+
+def _forget(ledger: Ledger, now: float) -> None:
     for _ in range(_STEPS):
         ledger.forget(now)
 
