@@ -195,7 +195,12 @@ class Service:
         except PipelineError:
             # With the old salt, whatever its file holds by now.
             again = self._prepare(old.settings, old.border)
-            await self._open(again, old.generation)
+            try:
+                await self._open(again, old.generation)
+            except PipelineError as error:
+                logger.error("the old configuration cannot be taken up again: %s", error)  # noqa: TRY400 - it says all
+                self._give_up()
+                raise
             self._put_in_force(again)
             raise
         for gone in {source.name for source in old.settings.sources} - {each.name for each in settings.sources}:
@@ -224,8 +229,11 @@ class Service:
             error = running.exception()
             if error is None or not _is_told(error):
                 logger.error("the pipeline ended by a fault of this program", exc_info=error)
-            self.has_failed = True
-            self._stop.set()
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self.has_failed = True
+        self._stop.set()
 
     async def _halt(self) -> None:
         self._running.cancel()

@@ -167,16 +167,35 @@ def test_files_that_may_not_grow(site: Site, tmp_path: Path) -> None:
     state = tmp_path / "state"
     with running_exporter(site.config, state) as exporter:
 
-        def limit(size: int) -> None:
-            _, hard = resource.prlimit(exporter.process.pid, resource.RLIMIT_FSIZE)
-            resource.prlimit(exporter.process.pid, resource.RLIMIT_FSIZE, (size, hard))
-
         def fill() -> None:
-            limit(max(path.stat().st_size for path in state.iterdir()))
+            limit(exporter, max(path.stat().st_size for path in state.iterdir()))
 
-        goes_on_after(site, exporter, fill, lambda: limit(resource.RLIM_INFINITY), state)
+        goes_on_after(site, exporter, fill, lambda: limit(exporter, resource.RLIM_INFINITY), state)
         exporter.stop()
     holds_all(state, 61)
+
+
+def test_a_reload_while_nothing_can_be_written(site: Site, tmp_path: Path) -> None:
+    """It is refused with the reason, and the configuration that was in force goes on when that is possible again."""
+    with running_exporter(site.config, tmp_path / "state", "--web.enable-lifecycle") as exporter:
+        exporter.until("the first rooms are counted", lambda: counted(exporter) == 10)
+        # The log of the process is limited as well.
+        limit(exporter, exporter.log.stat().st_size + 4000)
+        written = site.config.read_text(encoding="utf-8")
+        site.config.write_text(written.replace('"watch"', '"another"'), encoding="utf-8")
+        refused = exporter.post("/-/reload")
+        assert refused.status_code == 500
+        assert "state.sqlite: expected to read and write it" in refused.text
+        limit(exporter, resource.RLIM_INFINITY)
+        site.add_rooms()
+        exporter.until("counting goes on", lambda: counted(exporter) == 20)
+        assert exporter.post("/-/reload").status_code == 200
+
+
+def limit(exporter: Exporter, size: int) -> None:
+    """Limits the size of the files that a process writes."""
+    _, hard = resource.prlimit(exporter.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(exporter.process.pid, resource.RLIMIT_FSIZE, (size, hard))
 
 
 def test_a_folder_that_becomes_read_only(site: Site, tmp_path: Path) -> None:
