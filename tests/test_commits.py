@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.ledger import StateUnavailableError
+from exporter.ledger import StateDamagedError, StateUnavailableError
 from exporter.pipeline.commits import Commits
 from exporter.pipeline.ingest import Committed
 from exporter.pipeline.ledger_thread import LedgerThread
@@ -195,6 +195,20 @@ async def test_a_full_disk_is_told_to_each(counter: Counter) -> None:
     assert results[0] == results[2] == Receipt(new=1)
     assert isinstance(results[1], StateUnavailableError)
     assert counter.desk.rows("tasks") == 0
+
+
+async def test_damage_lets_nothing_be_written(counter: Counter) -> None:
+    """What was to be committed together with the delivery that found it is not written either."""
+    await counter.commits.deliver("prod", one(2))
+    connection = counter.desk.ledger._connection  # noqa: SLF001 - a value that this program did not write
+    connection.execute("UPDATE peers SET assessment = x'c1'")
+    await counter.busy()
+    grown = Delivery(reports=(report(peer("p", audio([0.1])), of=key("s2")),))
+    waiting = [asyncio.create_task(counter.commits.deliver("prod", each)) for each in (one(1), grown, one(3))]
+    await counter.go_on()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [StateDamagedError] * 3
+    assert counter.desk.rows("seen_sessions") == 1
 
 
 async def test_a_commit_that_fails_as_a_whole_is_tried_one_by_one(

@@ -21,6 +21,7 @@ from exporter.config import MetricsSettings
 from exporter.ledger import HISTORY_SECONDS, Ledger
 from exporter.metrics.catalogue import FAMILIES
 from exporter.model import Peer, Report, Session, SessionKey, Stream, Summary, Track, Window
+from exporter.pipeline.border import Border
 from exporter.pipeline.ingest import Committed, Ingest
 from exporter.pipeline.publisher import Publisher
 from exporter.quality import Thresholds
@@ -112,7 +113,7 @@ def _reports(year: Year) -> Iterator[tuple[float, str, Delivery]]:
 def simulate(year: Year, folder: Path, look: Callable[[Measured], None]) -> None:
     """Runs a year and shows how things stand every now and then, and at its end."""
     ledger = Ledger.open(folder, history_seconds=year.history_seconds)
-    ingest = Ingest(ledger, FAMILIES, Thresholds())
+    ingest = Ingest(ledger, FAMILIES, Thresholds(), Border())
     publisher = Publisher(ledger, FAMILIES, MetricsSettings(), Thresholds(), 0)
     publisher.load()
     deliveries = _reports(year)

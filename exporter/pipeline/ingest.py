@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct, field
 
+from exporter.ledger import StateDamagedError
 from exporter.metrics.counts import CountRules, sample_rejections
 from exporter.model import SessionKey
 from exporter.pipeline.sieve import Sieve, Stay, end, moment
@@ -99,6 +100,9 @@ class Ingest:
         try:
             with transaction.savepoint() as part:
                 return self._take(part, source, delivery, now)
+        except StateDamagedError:
+            # What was done before it is not to be written to such a file either.
+            raise
         except Exception as error:
             if not transaction.is_open:
                 raise
