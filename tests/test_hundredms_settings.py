@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from exporter.ledger.history import GROWTH_SECONDS, HISTORY_SECONDS
 from exporter.sources import source_types
 from exporter.sources.hundredms.settings import HundredMsSettings
 from exporter.values import Duration, Secret, decode_value
@@ -159,6 +160,8 @@ def test_base_url(url: str, *, fine: bool) -> None:
         ({"peer_stats": {"requests_per_second": float("nan")}}, "peer_stats.requests_per_second"),
         ({"peer_stats": {"recheck_after": ["24h", "1h"]}}, "peer_stats.recheck_after"),
         ({"peer_stats": {"recheck_after": ["1h", "1h"]}}, "peer_stats.recheck_after"),
+        ({"peer_stats": {"recheck_after": ["1h", "8d"]}}, "peer_stats.recheck_after"),
+        ({"peer_stats": {"give_up_after": "11d"}}, "peer_stats.give_up_after"),
         ({"peer_stats": {"max_peers_per_session": -1}}, "peer_stats.max_peers_per_session"),
         ({"webhook": {}}, "webhook"),
         ({"webhook": {"secret": "s", "secret_file": "f"}}, "webhook.secret_file"),
@@ -179,3 +182,10 @@ def test_all_mistakes_are_told_at_once() -> None:
     """Nobody mends a file one error at a time."""
     raw = {"auth": {}, "base_url": "https://me@host", "peer_stats": {"concurrency": 99}, "webhook": {}}
     assert problems(raw) == ["base_url", "auth", "peer_stats.concurrency", "webhook"]
+
+
+def test_no_source_comes_back_to_what_is_forgotten() -> None:
+    """30 days of catching up, sessions of 12 hours, and the longest wait for data, are less than what is remembered."""
+    longest_wait = read_settings({"peer_stats": {"give_up_after": "10d", "recheck_after": ["7d"]}}).peer_stats
+    assert 30 * 86_400 + 12 * 3600 + longest_wait.give_up_after < HISTORY_SECONDS
+    assert longest_wait.recheck_after[-1] < GROWTH_SECONDS
