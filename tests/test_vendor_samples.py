@@ -166,6 +166,4 @@ def test_the_pages_by_hand_leave_no_family_out() -> None:
         "webrtc_exporter_reports_duplicate_total",
         "webrtc_exporter_reports_rejected_total",
         "webrtc_exporter_samples_rejected_total",
-        # And there is room for all of them.
-        "webrtc_exporter_series_evicted_total",
     }
