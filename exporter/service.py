@@ -27,6 +27,7 @@ from exporter.web.web_config import WebConfigError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
 
     from exporter.config import Settings
     from exporter.face import Endpoint, Inbox, SessionLine, SourceState
@@ -104,7 +105,7 @@ class Service:
         Raises:
             StartError: the configuration is not valid, or the state cannot be used.
         """
-        settings = _load(options)
+        settings = load_settings(options.config_file)
         thread = LedgerThread()
         resources.callback(thread.close)
         try:
@@ -167,7 +168,7 @@ class Service:
         async with self._reloading:
             loaded = self._instruments.gauge("config_last_reload_successful")
             try:
-                await self._replace(_load(self._options))
+                await self._replace(load_settings(self._options.config_file))
             except (StartError, PipelineError) as error:
                 loaded.set(0)
                 logger.warning("the configuration was not reloaded: %s", error)
@@ -250,13 +251,18 @@ def _is_told(error: BaseException) -> bool:
     return isinstance(error, BaseExceptionGroup) and error.split(StateError)[1] is None
 
 
-def _load(options: ServeOptions) -> Settings:
+def load_settings(file: Path) -> Settings:
+    """Reads the configuration.
+
+    Raises:
+        StartError: it is not valid, or asks for something whose absence would do harm.
+    """
     try:
-        settings = config.load(options.config_file, source_types(), configurable_buckets())
+        settings = config.load(file, source_types(), configurable_buckets())
     except config.ConfigError as error:
         raise StartError(str(error)) from error
     for key in config.unsupported(settings):
-        logger.warning("%s: %s: not part of this version yet, ignored", options.config_file, key)
+        logger.warning("%s: %s: not part of this version yet, ignored", file, key)
     return settings
 
 

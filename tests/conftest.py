@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # How long an example takes depends on what else the machine does; no test is about time.
 settings.register_profile("untimed", deadline=None)
@@ -18,3 +23,13 @@ settings.load_profile("ci" if os.environ.get("CI") == "true" else "untimed")
 def anyio_backend() -> str:
     """The exporter runs on asyncio."""
     return "asyncio"
+
+
+@pytest.fixture
+def restored_logging() -> Iterator[None]:
+    """Leaves the process' logging as it was: the program sets it up for a process of its own."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    logging.captureWarnings(capture=False)

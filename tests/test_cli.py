@@ -5,18 +5,18 @@ from __future__ import annotations
 import io
 import logging
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from exporter import __version__, cli
-from exporter.options import ServeOptions
+from exporter.flags import read_flags
+from exporter.options import CheckState, Command, Ingest, ResetBuckets, ServeOptions, ShowState
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+pytestmark = pytest.mark.usefixtures("restored_logging")
 
 GOOD = "sources:\n  - {name: watch, type: watchrtc, url: data}\n  - {type: 100ms, auth: {management_token_file: t}}\n"
 
@@ -40,16 +40,6 @@ class Called:
         """Stands for `exporter.demo.run.run_demo`."""
         self.options, self.demo = options, (speed, seed)
         return self.code
-
-
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    """Leaves the process' logging as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-    logging.captureWarnings(capture=False)
 
 
 def command(monkeypatch: pytest.MonkeyPatch, called: Called, *argv: str) -> int:
@@ -190,6 +180,41 @@ class TestDemo:
         assert f"demo takes no {name}: it brings its own configuration and state" in capsys.readouterr().err
 
 
+class TestOtherCommands:
+    """What arrives at the commands that work on the state."""
+
+    @pytest.mark.parametrize(
+        ("argv", "command"),
+        [
+            (["state"], ShowState(storage_path=Path("data"), form="text", sessions=False)),
+            (
+                ["state", "--storage.path", "/s", "--format", "json", "--sessions"],
+                ShowState(storage_path=Path("/s"), form="json", sessions=True),
+            ),
+            (["--storage.path=/s", "state", "check"], CheckState(storage_path=Path("/s"))),
+            (["state", "--storage.path=/s", "check"], CheckState(storage_path=Path("/s"))),
+            (["state", "check", "--storage.path=/s"], CheckState(storage_path=Path("/s"))),
+            (
+                ["state", "reset-buckets", "--config.file=c"],
+                ResetBuckets(config_file=Path("c"), storage_path=Path("data")),
+            ),
+            (
+                ["--config.file=c", "ingest", "--source=s", "a", "b", "--storage.path=/s"],
+                Ingest(config_file=Path("c"), paths=(Path("a"), Path("b")), storage_path=Path("/s"), source="s"),
+            ),
+        ],
+    )
+    def test_flags(self, argv: list[str], command: Command) -> None:
+        """Flags stand before or after the command's name."""
+        assert read_flags(argv).command == command
+
+    def test_their_log(self) -> None:
+        """Feeding says itself what is wrong with its files, so that the log tells only of what is worse."""
+        assert read_flags(["ingest", "--config.file=c", "a"]).log_level == "error"
+        assert read_flags(["ingest", "--config.file=c", "a", "--log.level=info"]).log_level == "info"
+        assert read_flags(["state"]).log_level == "info"
+
+
 class TestUsage:
     """Command lines that are wrong, and questions about them."""
 
@@ -216,6 +241,17 @@ class TestUsage:
             (["demo", "--speed=1e999"], "expected a number above 0, got '1e999'"),
             (["demo", "--speed=fast"], "expected a number above 0, got 'fast'"),
             (["demo", "--seed=x"], "invalid int value: 'x'"),
+            (["ingest", "a.json"], "ingest: --config.file is required"),
+            (["ingest", "--config.file=x"], "the following arguments are required: PATH"),
+            (["ingest", "--config.file=x", "--format=json", "a"], "unrecognized arguments: --format=json"),
+            (["--web.max-requests=3", "ingest", "--config.file=x", "a"], "ingest takes no --web.max-requests"),
+            (["--config.check", "ingest", "--config.file=x", "a"], "ingest takes no --config.check"),
+            (["state", "--format=yaml"], "invalid choice: 'yaml'"),
+            (["state", "mend"], "invalid choice: 'mend'"),
+            (["--config.file=x", "state"], "state takes no --config.file"),
+            (["state", "--sessions", "check"], "state check takes no --sessions"),
+            (["state", "--format=json", "reset-buckets", "--config.file=x"], "state reset-buckets takes no --format"),
+            (["state", "reset-buckets"], "state reset-buckets: --config.file is required"),
         ],
     )
     def test_wrong(self, capsys: pytest.CaptureFixture[str], argv: list[str], message: str) -> None:
@@ -231,6 +267,23 @@ class TestUsage:
         assert cli.main(["--version"]) == 0
         expected = f"webrtc-quality-exporter, version {__version__} (python {platform.python_version()})\n"
         assert capsys.readouterr().out == expected
+
+    @pytest.mark.parametrize(
+        ("argv", "flags"),
+        [
+            (["ingest", "-h"], ["config.file", "storage.path", "source"]),
+            (["state", "-h"], ["storage.path", "format", "sessions"]),
+            (["state", "check", "-h"], ["storage.path"]),
+            (["state", "reset-buckets", "-h"], ["config.file", "storage.path"]),
+        ],
+    )
+    def test_help_of_a_command(self, capsys: pytest.CaptureFixture[str], argv: list[str], flags: list[str]) -> None:
+        """It names what the command takes, and nothing else; it fits a terminal of 80 columns but for the usage."""
+        assert cli.main(argv) == 0
+        usage, _, text = capsys.readouterr().out.partition("\n")
+        assert usage.startswith(f"usage: webrtc-quality-exporter {' '.join(argv[:-1])} ")
+        assert set(re.findall(r"--([a-z.-]+)", text)) == {*flags, "help", "log.level", "log.format"}
+        assert max(map(len, text.splitlines())) <= 80
 
     @pytest.mark.parametrize("argv", [["-h"], ["--help"], ["demo", "-h"]])
     def test_help(self, capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:

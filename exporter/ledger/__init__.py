@@ -1,6 +1,6 @@
 """What has been counted, what is in view and what is still waited for: one SQLite file, one transaction a delivery."""
 
-from exporter.ledger.errors import StateDamagedError, StateError, StateUnavailableError
+from exporter.ledger.errors import StateDamagedError, StateError, StateInUseError, StateUnavailableError
 from exporter.ledger.history import HISTORY_SECONDS
 from exporter.ledger.ledger import Ledger, StoredSession
 from exporter.ledger.terms import Terms
@@ -13,6 +13,7 @@ __all__ = [
     "SeenPeer",
     "StateDamagedError",
     "StateError",
+    "StateInUseError",
     "StateUnavailableError",
     "StoredSession",
     "Terms",

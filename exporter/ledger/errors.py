@@ -34,6 +34,10 @@ class StateError(Exception):
     """The state cannot be used; the text names the file and the way out."""
 
 
+class StateInUseError(StateError):
+    """Another process has the state."""
+
+
 class StateUnavailableError(StateError):
     """The state cannot be read or written at the moment: a full disk, for example. The same may be tried again."""
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-_FILE = "state.sqlite"
+#: The name of the file in its folder.
+FILE = "state.sqlite"
 #: The tables that hold what sources handed over.
 _TAKEN_IN = ("seen_sessions", "seen_peers", "seen_rejected", "sessions", "peers", "rooms", "tasks", "objects")
 _Value = TypeVar("_Value")
@@ -43,7 +44,7 @@ class Ledger:
         self._connection = connection
         self._folder = folder
         self._lock = descriptor
-        self._troubles = Troubles(folder / _FILE)
+        self._troubles = Troubles(folder / FILE)
         #: All counters and histograms, as committed. To be changed by transactions only.
         self.counts: dict[SeriesKey, Count] = {
             decode_series(series): Count(msgspec.msgpack.decode(amounts, type=list[float]), created, bool(held))
@@ -64,11 +65,11 @@ class Ledger:
         """
         descriptor = lock(folder)
         try:
-            connection = connect(folder / _FILE)
+            connection = connect(folder / FILE)
             try:
                 return cls(connection, folder, descriptor, history_seconds)
             except msgspec.DecodeError as error:
-                raise damaged(folder / _FILE, error) from error
+                raise damaged(folder / FILE, error) from error
             except BaseException:
                 connection.close()
                 raise
@@ -115,13 +116,14 @@ class Ledger:
         Raises:
             StateError: a family has other buckets than those that its counts were made with.
         """
-        kept = self._fact("bounds", dict[str, list[float]]) or {}
+        kept = self.bounds()
         for family, wanted in bounds.items():
             if kept.get(family, list(wanted)) != list(wanted):
                 msg = (
-                    f"{self._folder / _FILE}: {family}: the buckets differ from those that its counts were made with"
-                    f" (expected {', '.join(map(str, kept[family]))}); put metrics.buckets back, or give the new"
-                    " buckets a new --storage.path"
+                    f"{self._folder / FILE}: {family}: the buckets differ from those that its counts were made with"
+                    f" (expected {', '.join(map(str, kept[family]))}); put metrics.buckets back, or stop it and let"
+                    " the family begin afresh with `webrtc-quality-exporter state reset-buckets`, which takes the"
+                    " same --config.file and --storage.path"
                 )
                 raise StateError(msg)
         if kept.keys() != bounds.keys():
@@ -139,10 +141,14 @@ class Ledger:
         if kept == wanted:
             return
         if not self._is_unused():
-            msg = f"{self._folder / _FILE}: {kept.broken_by(wanted)}"
+            msg = f"{self._folder / FILE}: {kept.broken_by(wanted)}"
             raise StateError(msg)
         with self.transaction(now) as transaction:
             transaction.put_fact("terms", wanted)
+
+    def bounds(self) -> dict[str, list[float]]:
+        """The buckets that the counts of each histogram were made with."""
+        return self._fact("bounds", dict[str, list[float]]) or {}
 
     def newest_end(self, source: str) -> float | None:
         """Unix seconds of the newest session end that a source reported; None before the first."""
@@ -206,7 +212,7 @@ class Ledger:
 
     def size(self) -> int:
         """Bytes that the state takes on disk."""
-        return sum(path.stat().st_size for path in self._folder.glob(f"{_FILE}*"))
+        return sum(path.stat().st_size for path in self._folder.glob(f"{FILE}*"))
 
     def _is_unused(self) -> bool:
         """Whether nothing was ever taken in. Counts of sources stay for good, so they tell what has been forgotten."""

@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from exporter.ledger import migrations
-from exporter.ledger.errors import StateError, damaged
+from exporter.ledger.errors import StateError, StateInUseError, damaged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ def lock(folder: Path) -> int:
     except OSError as error:
         os.close(descriptor)
         msg = f"{path}: another process uses this state; stop it, or give this one another --storage.path"
-        raise StateError(msg) from error
+        raise StateInUseError(msg) from error
     return descriptor
 
 
@@ -109,21 +109,31 @@ def _check(path: Path) -> int:
         # SQLite takes it for a new database; but a new state comes into its place complete.
         raise damaged(path, "it is empty")
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if tables and application != APPLICATION_ID:
-            msg = f"{path}: expected a state file of this program, found another database; set --storage.path"
-            raise StateError(msg)
-        if version > len(migrations.STEPS):
-            msg = (
-                f"{path}: the state was written by a newer version of this program (state version {version}, this one"
-                f" knows {len(migrations.STEPS)}); run that version, or move the file away to begin anew"
-            )
-            raise StateError(msg)
+        version = version_of(connection, path)
         (health,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if health != "ok":
             raise damaged(path, health.splitlines()[-1])
+    return version
+
+
+def version_of(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of a state; 0 for a database without any table.
+
+    Raises:
+        StateError: it is another program's database, or a newer version's.
+    """
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if tables and application != APPLICATION_ID:
+        msg = f"{path}: expected a state file of this program, found another database; set --storage.path"
+        raise StateError(msg)
+    if version > len(migrations.STEPS):
+        msg = (
+            f"{path}: the state was written by a newer version of this program (state version {version}, this one"
+            f" knows {len(migrations.STEPS)}); run that version, or move the file away to begin anew"
+        )
+        raise StateError(msg)
     return int(version)
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from exporter.ledger.errors import Troubles
     from exporter.model import Peer, Session, SessionKey
@@ -162,6 +162,12 @@ class Transaction:
                 seen.counted,
             ),
         )
+
+    def change_counted(self, change: Callable[[bytes], bytes]) -> None:
+        """Rewrites what is remembered of what stays added, of all that have any; the same means: as it is."""
+        rows = self._connection.execute("SELECT counted, mark FROM seen_peers WHERE counted <> x'' ORDER BY mark")
+        changed = [(new, mark) for counted, mark in rows if (new := change(counted)) != counted]
+        self._connection.executemany("UPDATE seen_peers SET counted = ? WHERE mark = ?", changed)
 
     # Counts
 
@@ -345,3 +351,13 @@ def _digest(*parts: str | bytes) -> bytes:
         raw = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
         digest.update(len(raw).to_bytes(8, "big") + raw)
     return digest.digest()
+
+
+def session_mark(key: SessionKey) -> bytes:
+    """The mark of a session that was counted."""
+    return _digest(key.source, key.room_id, key.session_id)
+
+
+def peer_mark(key: SessionKey, peer_id: str, stay: str) -> bytes:
+    """The mark of a peer's stay that was counted."""
+    return _digest(key.source, key.room_id, key.session_id, peer_id, stay)

@@ -135,10 +135,16 @@ def sample_rejections(report: Report) -> Increments:
 
 
 def grown(before: Increments, now: Increments) -> Increments:
-    """What is new in `now`; where a number fell (a window moved to another verdict) nothing, for no counter falls."""
+    """What is new in `now`; where a number fell (a window moved to another verdict) nothing, for no counter falls.
+
+    Nothing either where the vector before has no numbers: it was counted before its histogram began afresh with other
+    buckets, and what of `now` is new cannot be told.
+    """
     difference: Increments = {}
     for series, vector in now.items():
-        old = before.get(series) or [0.0] * len(vector)
+        old = before.get(series, [0.0] * len(vector))
+        if not old:
+            continue
         step = [max(0.0, new - known) for new, known in zip(vector, old, strict=True)]
         if any(step):
             difference[series] = step

@@ -12,13 +12,12 @@ from msgspec import structs
 
 from exporter.face import NotNowError
 from exporter.ledger import StateDamagedError, StateError
-from exporter.metrics.catalogue import UnknownFamilyError, catalogue
-from exporter.metrics.gauge_families import key_label
-from exporter.model import ReportRejection, SampleRejection
+from exporter.metrics.catalogue import UnknownFamilyError
 from exporter.pipeline.border import Border
 from exporter.pipeline.commits import Commits
 from exporter.pipeline.ingest import Committed, Ingest
-from exporter.pipeline.publisher import EVICTED, Publisher
+from exporter.pipeline.opening import families_of, take_over
+from exporter.pipeline.publisher import Publisher
 from exporter.pipeline.receiving import SourceEndpoint
 from exporter.pipeline.runner import Runner, SourceEvents
 from exporter.sources.base import PollFailure
@@ -92,11 +91,7 @@ class Pipeline:
         #: The newest generation that a Prometheus has read.
         self._read_generation = 0
         try:
-            self._families = catalogue(
-                key_labels=[key_label(key) for source in settings.sources for key in source.keys_as_labels],
-                histogram_rooms=settings.metrics.histogram_rooms,
-                bounds=settings.metrics.buckets,
-            )
+            self._families = families_of(settings)
         except UnknownFamilyError as error:
             msg = f"metrics.buckets.{error}"
             raise PipelineError(msg) from error
@@ -246,20 +241,7 @@ class Pipeline:
 
     def _take_over(self, publisher: Publisher) -> None:
         now = self._clock()
-        self._ledger.keep_terms(self.border.terms, now)
-        bounds = {family.name: family.bounds for family in self._families if family.scope.endswith("_count")}
-        self._ledger.keep_bounds({name: values for name, values in bounds.items() if values}, now)
-        names = [source.name for source in self.settings.sources]
-        with self._ledger.transaction(now) as transaction:
-            # Known label values begin at 0, so that the first increase of each is seen.
-            transaction.add(
-                {
-                    series: [0.0]
-                    for series in (EVICTED, *(each for name in names for each in _known_series(name)))
-                    if series not in self._ledger.counts
-                },
-                hold=False,
-            )
+        take_over(self._ledger, self.settings, self._families, self.border.terms, now)
         for source in self.settings.sources:
             if (end := self._ledger.newest_end(source.name)) is not None:
                 self._show_newest_end(source.name, end)
@@ -338,16 +320,6 @@ class Pipeline:
                 async with asyncio.timeout(_TICK):
                     await self._changed.wait()
             self._changed.clear()
-
-
-def _known_series(source: str) -> Iterator[tuple[str, ...]]:
-    """The series about a source whose labels are known beforehand."""
-    yield "webrtc_exporter_reports_ingested_total", source
-    yield "webrtc_exporter_reports_duplicate_total", source
-    for reason in get_args(ReportRejection):
-        yield "webrtc_exporter_reports_rejected_total", source, reason
-    for reason in get_args(SampleRejection):
-        yield "webrtc_exporter_samples_rejected_total", source, reason
 
 
 class _SourceIntake:

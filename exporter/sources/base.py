@@ -30,6 +30,7 @@ __all__ = [
     "Receipt",
     "Receiver",
     "RejectedDocument",
+    "SavedDocuments",
     "Source",
     "SourceSettings",
     "SourceType",
@@ -209,6 +210,16 @@ class Receiver(Struct, frozen=True, kw_only=True):
     read: Callable[[Iterable[bytes], float], Iterator[Delivery]]
 
 
+class SavedDocuments(Struct, frozen=True, kw_only=True):
+    """A vendor's documents as they lie in files: how to tell them, and what they become."""
+
+    #: Whether a document with this beginning (unpacked; all of it where it is short) may be one of the vendor's.
+    looks_like: Callable[[bytes], bool]
+    #: Makes deliveries of a document: of the settings of the source that it counts for, its bytes in pieces, and what
+    #: to call it in messages. Errors that the pieces raise pass through. Raises `UnusableBodyError`.
+    read: Callable[..., Iterator[Delivery]]
+
+
 class SourceType(Struct, frozen=True, kw_only=True):
     """What a vendor's package defines."""
 
@@ -222,3 +233,5 @@ class SourceType(Struct, frozen=True, kw_only=True):
     webhook: Callable[..., Receiver | None] | None = None
     #: The same for `POST /ingest/NAME`.
     push: Callable[..., Receiver | None] | None = None
+    #: What the command `ingest` reads; None where the vendor has no documents.
+    saved: SavedDocuments | None = None

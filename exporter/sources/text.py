@@ -24,3 +24,8 @@ def label_text(text: str) -> str:
     if len(clean) <= LONGEST_TEXT:
         return clean
     return f"{clean[:_KEPT]}\N{HORIZONTAL ELLIPSIS}{blake2b(clean.encode(), digest_size=8).hexdigest()}"
+
+
+def printable(name: str) -> str:
+    """A name for a message: those of files may hold a line's end, and what turns a terminal upside down."""
+    return name if name.isprintable() else ascii(name)

@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from exporter.model import ReportRejection
 from exporter.sources.base import digest
+from exporter.sources.gzip_text import utf8_text
 from exporter.sources.watchrtc.brackets import BracketFinder, Finder, PatternFinder
-from exporter.sources.watchrtc.text import utf8_text
 from exporter.sources.watchrtc.window import TextWindow
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from exporter.model import Report
 from exporter.sources.base import Delivery, ObjectIdentity, RejectedDocument, digest
+from exporter.sources.text import printable
 from exporter.sources.watchrtc.documents import ELEMENT_LIMIT, Element, split
 from exporter.sources.watchrtc.parser import parse_room
 from exporter.told import quote, told
@@ -64,11 +65,6 @@ def read_deliveries(
             reports, rejected, size = [], [], 0
     done = () if read_object is None else (read_object,)
     yield Delivery(reports=tuple(reports), rejected=tuple(rejected), read_objects=done)
-
-
-def printable(name: str) -> str:
-    """A document's name for a message: file names may hold a line's end, and what turns a terminal upside down."""
-    return name if name.isprintable() else ascii(name)
 
 
 def _read(

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from exporter.sources.base import Delivery, PollError
+from exporter.sources.text import printable
 from exporter.sources.watchrtc.cloud_options import open_cloud
 from exporter.sources.watchrtc.folder import FolderStore
 from exporter.sources.watchrtc.location import cloud_bucket, local_folder
 from exporter.sources.watchrtc.patience import MOST_TRIES, Patience
-from exporter.sources.watchrtc.reader import printable, read_deliveries
+from exporter.sources.watchrtc.reader import read_deliveries
 from exporter.sources.watchrtc.stores import ObjectMovedError, ObjectUnreadableError
 from exporter.told import quote, told
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporter.sources.watchrtc.text import DamagedStreamError, Fingerprint
+from exporter.sources.gzip_text import DamagedStreamError, Fingerprint
 
 if TYPE_CHECKING:
     import re

@@ -1,0 +1,89 @@
+"""Answers of `GET /v2/analytics/peer-stats` that somebody saved or sends: one, an array of them, or one a line."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exporter.sources.base import RejectedDocument, UnusableBodyError
+from exporter.sources.batches import in_deliveries
+from exporter.sources.gzip_text import DamagedStreamError, utf8_text
+from exporter.sources.hundredms.document import MalformedError, decode
+from exporter.sources.hundredms.parser import parse_saved_peer_stats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from exporter.model import Report
+    from exporter.sources.base import Delivery
+
+#: Inflated; gzip makes a gigabyte of zeros small.
+MOST_BYTES = 64 << 20
+
+
+def read_saved(chunks: Iterable[bytes], source: str, *, document: str) -> Iterator[Delivery]:
+    """Makes deliveries of answers that tell themselves whom they are about; a bad one costs only itself.
+
+    Args:
+        chunks: the document in pieces of any size, gzip or not.
+        source: the name of the source that they count for.
+        document: what to call the document in messages.
+
+    Raises:
+        UnusableBodyError: it is empty, too large, or gzip that is broken.
+    """
+    answers = _split(_text(chunks))
+    several = len(answers) > 1
+    return in_deliveries(
+        (_parsed(raw, source, f"{document}: answer {number}" if several else document), len(raw))
+        for number, raw in enumerate(answers, start=1)
+    )
+
+
+def _parsed(raw: bytes, source: str, place: str) -> Report | RejectedDocument:
+    return parse_saved_peer_stats(raw, source, place)
+
+
+def _text(chunks: Iterable[bytes]) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        for piece in utf8_text(chunks):
+            size += len(piece)
+            if size > MOST_BYTES:
+                message = f"expected at most {MOST_BYTES} bytes"
+                raise UnusableBodyError(message)
+            pieces.append(piece)
+    except DamagedStreamError as error:
+        raise UnusableBodyError(str(error)) from None
+    text = b"".join(pieces).strip()
+    if not text:
+        message = "it is empty; expected an answer of peer-stats"
+        raise UnusableBodyError(message)
+    return text
+
+
+def _split(text: bytes) -> Sequence[bytes]:
+    """The answers in a text. Lines are told from one answer on several lines by their first, which is whole."""
+    if text.startswith(b"["):
+        return _elements(text)
+    first, *others = text.splitlines()
+    try:
+        decode(first)
+    except MalformedError:
+        return [text]
+    return [first, *(line for line in others if line.strip())]
+
+
+def _elements(text: bytes) -> Sequence[bytes]:
+    try:
+        return [bytes(raw) for raw in msgspec.json.decode(text, type=list[msgspec.Raw])]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        # Somebody's NaN is no reason to lose all others.
+        return [json.dumps(element).encode() for element in decode(text)]
+    except (MalformedError, RecursionError):
+        return [text]
