@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.demo.hundredms_server import Faults
-from exporter.sources.watchrtc.push import MOST_BYTES
+from exporter.sources.push import MOST_BYTES
 from tests.live.process import Exporter, running_exporter
 from tests.live.vendors import TOKEN, Vendors, simulated_vendors
 

@@ -102,7 +102,12 @@ def test_every_other_fault_is_told_at_once() -> None:
             "max_key_values": -1,
         }
     )
-    assert [path for path, _ in settings.problems()] == ["name", "storage_options", "push", "max_key_values"]
+    assert [path for path, _ in settings.problems()] == [
+        "name",
+        "storage_options",
+        "push.token_file",
+        "max_key_values",
+    ]
     assert read_settings({"url": "x", "push": {}}).problems() == [("push", "expected one of `token` and `token_file`")]
 
 

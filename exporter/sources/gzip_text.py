@@ -1,4 +1,4 @@
-"""From the bytes of a file to text: gzip by its magic bytes, and what is plainly not UTF-8 told at once."""
+"""From the bytes of a document to text: gzip by its magic bytes, and what is plainly not UTF-8 told at once."""
 
 from __future__ import annotations
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exporter.model import Report
-from exporter.sources.base import Delivery, ObjectIdentity, RejectedDocument, digest
+from exporter.sources.base import RejectedDocument, digest
+from exporter.sources.batches import in_deliveries
 from exporter.sources.text import printable
 from exporter.sources.watchrtc.documents import ELEMENT_LIMIT, Element, split
 from exporter.sources.watchrtc.parser import parse_room
@@ -14,9 +15,8 @@ from exporter.told import quote, told
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
 
-#: A delivery is closed when it holds so many rooms and rejections, or so many bytes of JSON were read for it.
-_DELIVERY_ITEMS = 50
-_DELIVERY_BYTES = 1 << 20
+    from exporter.sources.base import Delivery, ObjectIdentity
+
 #: After so many the document is something else, such as a gigabyte of numbers, each of which would be remembered.
 _REJECTIONS_IN_A_ROW = 100_000
 
@@ -51,20 +51,8 @@ def read_deliveries(
     read_object: ObjectIdentity | None = None,
 ) -> Generator[Delivery, None, None]:
     """Reads a data stream as deliveries of bounded size; the last of them, which always comes, has `read_object`."""
-    reports: list[Report] = []
-    rejected: list[RejectedDocument] = []
-    size = 0
-    for outcome, length in _read(chunks, source_name, keys_as_labels, document, ELEMENT_LIMIT):
-        if isinstance(outcome, Report):
-            reports.append(outcome)
-        else:
-            rejected.append(outcome)
-        size += length
-        if len(reports) + len(rejected) >= _DELIVERY_ITEMS or size >= _DELIVERY_BYTES:
-            yield Delivery(reports=tuple(reports), rejected=tuple(rejected))
-            reports, rejected, size = [], [], 0
-    done = () if read_object is None else (read_object,)
-    yield Delivery(reports=tuple(reports), rejected=tuple(rejected), read_objects=done)
+    outcomes = _read(chunks, source_name, keys_as_labels, document, ELEMENT_LIMIT)
+    return in_deliveries(outcomes, () if read_object is None else (read_object,))
 
 
 def _read(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from exporter.config_rules import within
+from exporter.sources.push import PushSettings
 from exporter.sources.watchrtc.cloud_options import ExtraMissingError, option_problems
 from exporter.sources.watchrtc.location import cloud_bucket, location_problem
 from exporter.values import Duration, Secret
@@ -15,13 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _NOT_IN_LABEL = re.compile(r"[^a-zA-Z0-9_]")
-
-
-class PushSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Accepts documents by `POST /ingest/NAME` from whoever knows the token."""
-
-    token: Secret | None = None
-    token_file: str | None = None
 
 
 class WatchRtcSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,8 +46,7 @@ class WatchRtcSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         found = [("name", "expected a text that is not empty")] if not self.name.strip() else []
         found += self._store_problems()
         found += _key_problems(self.keys_as_labels)
-        if self.push is not None and (self.push.token is None) == (self.push.token_file is None):
-            found.append(("push", "expected one of `token` and `token_file`"))
+        found += within("push", self.push)
         if self.max_key_values < 0:
             found.append(("max_key_values", f"expected 0 or more, got {self.max_key_values}"))
         return found
