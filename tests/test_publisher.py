@@ -212,3 +212,45 @@ def test_the_latest_sessions_come_first(page: Page) -> None:
         ("s58", "poor", "packet_loss", 1),
     ]
     assert len(page.publisher.latest_sessions(1000)) == 50
+
+
+class TestLargeSessions:
+    """A room's values are made of all its peers: of thousands not after each of them."""
+
+    @staticmethod
+    def loss(page: Page, now: float) -> float:
+        """The room's mean loss on the page."""
+        (line,) = page.has("webrtc_room_packet_loss_ratio", now)
+        return float(line.split()[-1])
+
+    def test_a_large_room_is_made_anew_now_and_then(self, page: Page) -> None:
+        """Peers show at once, the room after a rest that is the longer the more there are; at the end it is exact."""
+        page.deliver(*(report(peer(f"p{number:03}", audio([0.0]))) for number in range(300)))
+        assert self.loss(page, NOW) == 0.0
+        page.deliver(*(report(peer(f"q{number:03}", audio([0.5]))) for number in range(300)))
+        assert self.loss(page, NOW + 0.29) == 0.0
+        assert len(page.has("webrtc_peer_verdict", NOW + 0.29)) == 600
+        assert self.loss(page, NOW + 0.31) == pytest.approx(0.25)
+        page.deliver(report(peer("r", audio([0.25]))))
+        # 600 peers by now.
+        assert self.loss(page, NOW + 0.9) == pytest.approx(0.25)
+        resting = page.text(NOW + 0.9)
+        at_last = page.text(NOW + 1.0)
+        assert 'webrtc_room_peers{source="prod",room_id="standup",session_id="s1"} 1.0' in at_last
+        assert resting != at_last
+        page.restart()
+        assert sorted(page.text(NOW + 1.0)) == sorted(at_last)
+
+    def test_a_clock_that_is_set_back_ends_the_rest(self, page: Page) -> None:
+        """A rest of milliseconds must not become one of days."""
+        page.deliver(*(report(peer(f"p{number:03}", audio([0.0]))) for number in range(300)))
+        page.text(NOW)
+        page.deliver(*(report(peer(f"q{number:03}", audio([0.5]))) for number in range(300)), now=NOW - 9e5)
+        assert self.loss(page, NOW - 9e5) == pytest.approx(0.25)
+
+    def test_others_do_not_wait_for_it(self, page: Page) -> None:
+        """Each session rests for itself."""
+        page.deliver(*(report(peer(f"p{number:03}", audio([0.0]))) for number in range(300)))
+        page.text(NOW)
+        page.deliver(report(peer("q", audio([0.5]))), report(peer("q", audio([0.5])), of=key("b")))
+        assert sessions(page.text(NOW + 0.1)) == ["b", "s1"]

@@ -30,6 +30,10 @@ logger = logging.getLogger(__name__)
 EVICTED = ("webrtc_exporter_series_evicted_total",)
 #: Seconds by which our clock may be set back without anything being noted anew.
 _SET_BACK = 60.0
+#: A room's values are made of all of its peers. Where they are many it then rests for so long for each of them, or a
+#: session of 20 000 that come one by one would keep the ledger from everything else.
+_MANY_PEERS = 200
+_REST_SECONDS_A_PEER = 0.001
 #: Sessions of which a line is kept for the landing page.
 _LINES = 50
 
@@ -76,6 +80,8 @@ class Publisher:
         self._lines: dict[SessionKey, SessionLine] = {}
         self._hold = ZeroHold(float(settings.zero_hold))
         self._stale_sessions: set[SessionKey] = set()
+        #: When a room was last made anew, and until when it rests (Unix seconds).
+        self._rests: dict[SessionKey, tuple[float, float]] = {}
         self._stale_counts: set[tuple[str, ...]] = set()
         self._changed = True
         #: The latest moment at which anything was noted.
@@ -133,9 +139,12 @@ class Publisher:
         self._mind_the_clock(now)
         self._expire(now)
         self._release(now, read_generation)
-        for key in sorted(self._stale_sessions):
+        for key in sorted(key for key in self._stale_sessions if not self._is_resting(key, now)):
             self._render_room(key)
-        self._stale_sessions.clear()
+            self._stale_sessions.discard(key)
+            peers = len(self._peers_of.get(key, ()))
+            if peers > _MANY_PEERS:
+                self._rests[key] = (now, now + _REST_SECONDS_A_PEER * peers)
         self._render_stale_counts()
         self._evict(now)
         self._render_stale_counts()
@@ -149,6 +158,11 @@ class Publisher:
         self._peers_of.setdefault(key, set()).add(assessment.peer_id)
         self._view.put((key, assessment.peer_id), self._renderer.peer(key, assessment))
         self._changed = True
+
+    def _is_resting(self, key: SessionKey, now: float) -> bool:
+        since, until = self._rests.get(key, (now, now))
+        # A clock that was set back must not make it a rest of days.
+        return since <= now < until
 
     def _render_room(self, key: SessionKey) -> None:
         session = self._ledger.session(key)
@@ -275,6 +289,7 @@ class Publisher:
         self._view.remove(key)
         del self._ingested[key]
         self._lines.pop(key, None)
+        self._rests.pop(key, None)
         self._stale_sessions.discard(key)
         self._changed = True
 
