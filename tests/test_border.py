@@ -20,7 +20,7 @@ from exporter.pseudonyms import LABELS, Pseudonyms
 from exporter.quality import Thresholds
 from exporter.settings import MetricsSettings, PseudonymSettings, Settings, ShardSettings
 from exporter.shard import Shard
-from exporter.sources.base import Delivery, ObjectIdentity, Receipt, RejectedDocument, Task
+from exporter.sources.base import Delivery, Fact, ObjectIdentity, Receipt, RejectedDocument, SkippedPeers, Task
 from exporter.values import Secret
 from tests.reports import START, audio, key, peer, report
 
@@ -134,6 +134,18 @@ class TestShards:
             for desk in (single, *parts):
                 desk.ledger.close()
 
+    def test_peers_are_skipped_where_their_session_is(self, tmp_path: Path) -> None:
+        """Each session's by one of the shards."""
+        delivery = Delivery(skipped_peers=tuple(SkippedPeers(f"s{number}", 1) for number in range(40)))
+        shares = []
+        for index in range(3):
+            desk = Desk(tmp_path / str(index), Border(Shard(index, 3)))
+            desk.deliver(delivery)
+            shares.append(desk.counts()["webrtc_exporter_peers_skipped_total", "prod", "0"])
+            desk.ledger.close()
+        assert sum(shares) == 40.0
+        assert min(shares) > 0.0
+
     def test_the_same_answer_for_two_sessions_is_two_documents(self, tmp_path: Path) -> None:
         """For the same session it is one."""
         desk = Desk(tmp_path, Border())
@@ -189,6 +201,32 @@ class TestPseudonyms:
         assert len(HIDING.outwards("prod", [swapped, second])[0]) == 1
         assert HIDING.outwards("else", [first, second]) == ([], [first.key, second.key])
         assert Border(pseudonyms=Pseudonyms("other", LABELS)).outwards("prod", [first]) == ([], [first.key])
+
+    def test_what_is_no_backlog_can_still_be_told(self, hiding: Desk) -> None:
+        """By the first character of its key, which is no part of what is hidden."""
+        hiding.deliver(Delivery(new_tasks=tuple(Task(key=key_, due=START) for key_ in ("a-zq", "~a-zq", "b-zq"))))
+        assert hiding.ledger.waiting_tasks("prod") == 2
+        assert HIDING.task_key("~a-zq") != f"~{HIDING.task_key('a-zq')}"
+        assert b"zq" not in hiding.bytes()
+
+    def test_facts_come_back_as_they_were(self, hiding: Desk) -> None:
+        """Neither their names nor their values are known to the state; of another source they do not open."""
+        name = HIDING.fact_name("listed/room-zq")
+        for value in (b"one-zq", b"two-zq"):
+            hiding.deliver(Delivery(facts=(Fact("listed/room-zq", value),)))
+        kept = hiding.ledger.source_fact("prod", name)
+        assert kept is not None
+        assert HIDING.fact_value("prod", name, kept) == b"two-zq"
+        assert HIDING.fact_value("else", name, kept) is None
+        assert b"zq" not in hiding.bytes()
+
+    def test_skipped_peers_count_once_for_a_session_that_nobody_knows(self, hiding: Desk) -> None:
+        """What is kept of it is a hash with a key."""
+        for _ in range(2):
+            hiding.deliver(Delivery(skipped_peers=(SkippedPeers("s1", 45),)))
+        assert hiding.counts()["webrtc_exporter_peers_skipped_total", "prod", "0"] == 45.0
+        (passed,) = HIDING.inwards("prod", Delivery(skipped_peers=(SkippedPeers("s1", 45),))).skipped_peers
+        assert (passed.session_id != "s1", passed.count) == (True, 45)
 
     def test_objects_have_no_names(self, hiding: Desk) -> None:
         """Another version of the same object is known to be one."""
@@ -259,8 +297,12 @@ class TestSettings:
             postponed_tasks=(task,),
             finished_tasks=("k",),
             read_objects=(ObjectIdentity("f", "1"),),
+            facts=(Fact("f", b"1"),),
+            skipped_peers=(SkippedPeers("s", 1),),
         )
         assert border.inwards("prod", delivery) == delivery
+        assert border.fact_name("f") == "f"
+        assert border.fact_value("prod", "f", b"1") == b"1"
         assert border.outwards("prod", [task]) == ([task], [])
         assert border.terms == Terms()
 

@@ -13,7 +13,7 @@ from exporter.model import Report, Session
 from exporter.pipeline.border import Border
 from exporter.pipeline.ingest import Committed, Ingest
 from exporter.quality import Thresholds
-from exporter.sources.base import Delivery, ObjectIdentity, Receipt, RejectedDocument, Task
+from exporter.sources.base import Delivery, Fact, ObjectIdentity, Receipt, RejectedDocument, SkippedPeers, Task
 from tests.reports import START, audio, key, peer, report, summarised
 
 if TYPE_CHECKING:
@@ -220,3 +220,48 @@ def test_a_session_that_does_not_say_when_it_ended_has_the_lag_of_its_peers(desk
     one = report(peer("p1", seconds=60.0), peer("p2", seconds=90.0))
     desk.deliver(Report(session=Session(key=key()), peers=one.peers), now=START + 100.0)
     assert desk.ledger.counts["webrtc_report_lag_seconds", "prod"].amounts[-1] == 10.0
+
+
+def test_what_a_later_report_does_not_know_stays_known(desk: Desk) -> None:
+    """An answer that is sent by itself names the session and nothing else of it; what it knows is the newer."""
+    known = report(peer("p1", audio([0.0])))
+    named = replace(known, session=replace(known.session, room_name="standup", template="daily"))
+    bare = Report(session=Session(key=key()), peers=(peer("p2", audio([0.0])),))
+    desk.deliver(named)
+    desk.deliver(bare)
+    assert desk.ledger.session(key()) == named.session
+    desk.deliver(replace(bare, session=replace(bare.session, template="webinar"), peers=(peer("p3", audio([0.0])),)))
+    assert desk.ledger.session(key()) == replace(named.session, template="webinar")
+
+
+def test_new_tasks_are_told_from_known_ones(desk: Desk) -> None:
+    """So that a source knows what is left to do without asking."""
+    tasks = (Task(key="a", due=START), Task(key="b", due=START))
+    assert desk.deliver(new_tasks=tasks).receipt == Receipt(tasks=2)
+    assert desk.deliver(new_tasks=(*tasks, Task(key="c", due=START))).receipt == Receipt(tasks=1)
+    desk.deliver(finished_tasks=("a",))
+    assert desk.deliver(new_tasks=tasks).receipt == Receipt()
+
+
+def test_skipped_peers_count_once_for_their_session(desk: Desk) -> None:
+    """However often it is listed, in whatever process."""
+    skipped = ("webrtc_exporter_peers_skipped_total", "prod")
+    desk.deliver(skipped_peers=(SkippedPeers("s1", 45), SkippedPeers("s2", 5)))
+    assert desk.count(*skipped) == 50.0
+    desk.restart()
+    desk.deliver(skipped_peers=(SkippedPeers("s2", 5), SkippedPeers("s1", 45), SkippedPeers("s3", 1)))
+    assert desk.count(*skipped) == 51.0
+    desk.ingest.commit("other", Delivery(skipped_peers=(SkippedPeers("s1", 7),)), START)
+    assert desk.count("webrtc_exporter_peers_skipped_total", "other") == 7.0
+
+
+def test_facts_are_the_sources_own(desk: Desk) -> None:
+    """The latest of each name stays; another source's are others, whatever the names are made of."""
+    desk.deliver(facts=(Fact("listed/", b"1"), Fact("other", b"2")))
+    desk.deliver(facts=(Fact("listed/", b"3"),))
+    desk.ingest.commit('a"/b', Delivery(facts=(Fact("c", b"4"),)), START)
+    desk.restart()
+    assert desk.ledger.source_fact("prod", "listed/") == b"3"
+    assert desk.ledger.source_fact("prod", "other") == b"2"
+    assert desk.ledger.source_fact("prod", "c") is desk.ledger.source_fact("a", "b/c") is None
+    assert desk.ledger.source_fact('a"/b', "c") == b"4"

@@ -177,6 +177,28 @@ class TestTasksAndObjects:
         assert ledger.unread("prod", wanted, START) == [wanted[0], wanted[2]]
         assert ledger.unread("other", wanted, START) == wanted
 
+    def test_what_waits_is_counted(self, ledger: Ledger) -> None:
+        """Due or not, but not what is finished, nor what is put aside."""
+        with ledger.transaction(START) as transaction:
+            for at, key_ in enumerate(["a", "~a", "~b", "c~", "d", ""]):
+                assert transaction.add_task("prod", Task(key=key_, due=1e12 * at))
+            assert transaction.add_task("other", Task(key="a", due=0.0))
+            assert not transaction.add_task("prod", Task(key="a", due=0.0))
+            transaction.finish_task("prod", "d")
+            transaction.finish_task("prod", "~b")
+        assert ledger.waiting_tasks("prod") == 3
+        assert ledger.waiting_tasks("other") == 1
+        assert ledger.waiting_tasks("nobody") == 0
+
+    def test_counting_what_waits_does_not_read_what_is_finished(self, ledger: Ledger) -> None:
+        """There are many more of those; the index of unfinished tasks has all that is needed."""
+        asked: list[str] = []
+        ledger._connection.set_trace_callback(asked.append)  # noqa: SLF001 - what SQLite is asked
+        ledger.waiting_tasks("prod")
+        ledger._connection.set_trace_callback(None)  # noqa: SLF001 - as above
+        (plan,) = ledger._connection.execute(f"EXPLAIN QUERY PLAN {asked[0]}")  # noqa: SLF001 - as above
+        assert "USING COVERING INDEX tasks_by_due" in plan[3]
+
 
 class TestOpening:
     """A state that cannot be used is one clear error; never a silent fresh start."""

@@ -16,7 +16,7 @@ from exporter.metrics.instruments import Instruments
 from exporter.pipeline import Pipeline, PipelineError
 from exporter.pipeline.ledger_thread import LedgerThread
 from exporter.pipeline.runner import wait_seconds
-from exporter.sources.base import Delivery, ObjectIdentity, PollError, Receipt, Receiver, SourceType, Task
+from exporter.sources.base import Delivery, Fact, ObjectIdentity, PollError, Receipt, Receiver, SourceType, Task
 from exporter.values import Duration, Secret
 from tests.reports import START, audio, key, peer, report
 
@@ -213,24 +213,27 @@ async def test_one_source_that_hangs_holds_up_no_other(tmp_path: Path) -> None:
 
 
 async def test_a_source_gets_back_what_it_wanted_remembered(bench: Bench) -> None:
-    """Due tasks and unread objects come from the ledger."""
+    """Due tasks, how many wait, unread objects and its own facts come from the ledger."""
     found: list[object] = []
     done = asyncio.Event()
 
     async def poll(intake: Intake, _: Events) -> None:
         await intake.deliver(
             Delivery(
-                new_tasks=(Task(key="a", due=intake.now()), Task(key="b", due=intake.now() + 1.0)),
+                new_tasks=(Task(key="a", due=intake.now()), Task(key="~b", due=intake.now() + 1.0)),
                 read_objects=(ObjectIdentity("f", "1"),),
+                facts=(Fact("mark", b"5"),),
             )
         )
         found.append([task.key for task in await intake.due_tasks(5)])
         found.append(await intake.unread([ObjectIdentity("f", "1"), ObjectIdentity("f", "2")]))
+        found.append(await intake.waiting_tasks())
+        found.append([await intake.fact("mark"), await intake.fact("other")])
         done.set()
 
     async with at_work(bench.pipeline(poll)):
         await asyncio.wait_for(done.wait(), 10.0)
-    assert found[:2] == [["a"], [ObjectIdentity("f", "2")]]
+    assert found[:4] == [["a"], [ObjectIdentity("f", "2")], 1, [b"5", None]]
 
 
 async def test_other_buckets_than_those_of_the_state_are_refused(bench: Bench) -> None:

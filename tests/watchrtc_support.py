@@ -124,6 +124,14 @@ class MemoryIntake:
         """Never happens here."""
         raise NotImplementedError
 
+    async def waiting_tasks(self) -> int:
+        """Never happens here."""
+        raise NotImplementedError
+
+    async def fact(self, name: str) -> bytes | None:
+        """Never happens here."""
+        raise NotImplementedError
+
     async def unread(self, objects: Sequence[ObjectIdentity]) -> Sequence[ObjectIdentity]:
         """Those that no delivery has named as read."""
         read = {identity for each in self.deliveries for identity in each.read_objects}

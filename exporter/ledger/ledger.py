@@ -13,9 +13,9 @@ from exporter.ledger.errors import StateError, Troubles, damaged
 from exporter.ledger.history import DAY_SECONDS, HISTORY_SECONDS, History
 from exporter.ledger.schema import connect, lock
 from exporter.ledger.terms import Terms
-from exporter.ledger.transaction import Count, SeriesKey, Transaction, decode_series
+from exporter.ledger.transaction import Count, SeriesKey, Transaction, decode_series, source_fact_name
 from exporter.model import Session, SessionKey
-from exporter.remembered import ObjectIdentity, Task
+from exporter.remembered import ASIDE, ObjectIdentity, Task
 
 if TYPE_CHECKING:
     import sqlite3
@@ -186,6 +186,17 @@ class Ledger:
             (source, now, limit),
         )
         return [Task(key=key, due=due, attempts=attempts, notes=notes) for key, due, attempts, notes in rows]
+
+    def waiting_tasks(self, source: str) -> int:
+        """How many tasks are unfinished that something is waited for with."""
+        # Answered by the index of unfinished tasks alone, which has the key: finished ones, of which there are many
+        # more, cost nothing.
+        question = "SELECT count(*) FROM tasks WHERE source = ? AND due IS NOT NULL AND substr(key, 1, ?) <> ?"
+        return int(self._ask(question, (source, len(ASIDE), ASIDE))[0][0])
+
+    def source_fact(self, source: str, name: str) -> bytes | None:
+        """What a source delivered as a fact of its own; None where it never did."""
+        return self._fact(source_fact_name(source, name), bytes)
 
     def unread(self, source: str, objects: Sequence[ObjectIdentity], now: float) -> list[ObjectIdentity]:
         """Those object versions that were never read; the others are remembered longer. `now`: Unix seconds."""

@@ -124,13 +124,13 @@ class Transaction:
             (_digest(key.source, key.room_id, key.session_id), key.source, end, self._seen),
         )
 
+    def is_new_skip(self, source: str, session_id: str) -> bool:
+        """Whether a session of which peers are left out comes up for the first time; from now on it has."""
+        return self._is_new_rejection(_digest(source, "skipped peers", session_id))
+
     def is_new_rejection(self, source: str, document: bytes) -> bool:
         """Whether a rejected document (its digest) comes up for the first time; from now on it has."""
-        mark = _digest(source, document)
-        if self._still_seen("seen_rejected", mark):
-            return False
-        self._connection.execute("INSERT INTO seen_rejected VALUES (?, ?)", (mark, self._seen))
-        return True
+        return self._is_new_rejection(_digest(source, document))
 
     def seen_peer(self, key: SessionKey, peer_id: str, stay: str) -> SeenPeer | None:
         """What is remembered of a stay, and from now on longer; None if it was never counted."""
@@ -259,13 +259,19 @@ class Transaction:
 
     # What sources asked to be remembered
 
-    def add_task(self, source: str, task: Task) -> None:
-        """Remembers a task, if its key is new; that of a finished one is remembered longer."""
-        self._connection.execute(
-            "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET changed = excluded.changed"
-            " WHERE due IS NULL AND abs(changed - excluded.changed) > ?",
-            (source, task.key, task.due, task.attempts, task.notes, self._seen, _REFRESH_SECONDS),
+    def add_task(self, source: str, task: Task) -> bool:
+        """Remembers a task and returns whether its key was new; that of a finished one is remembered longer."""
+        cursor = self._connection.execute(
+            "INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?, ?, ?)",
+            (source, task.key, task.due, task.attempts, task.notes, self._seen),
         )
+        if cursor.rowcount == 1:
+            return True
+        self._connection.execute(
+            "UPDATE tasks SET changed = ? WHERE source = ? AND key = ? AND due IS NULL AND abs(changed - ?) > ?",
+            (self._seen, source, task.key, self._seen, _REFRESH_SECONDS),
+        )
+        return False
 
     def postpone_task(self, source: str, task: Task) -> None:
         """Gives a known task another due time."""
@@ -299,6 +305,10 @@ class Transaction:
         """Writes a single value of the state itself."""
         self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, msgspec.msgpack.encode(value)))
 
+    def put_source_fact(self, source: str, name: str, value: bytes) -> None:
+        """Remembers a fact of a source's own, in place of an earlier one."""
+        self.put_fact(source_fact_name(source, name), value)
+
     def add_tally(self, source: str, name: str, amount: float) -> None:
         """Adds to a sum that no other table shows."""
         self._connection.execute(
@@ -320,6 +330,12 @@ class Transaction:
     def _count(self, series: SeriesKey) -> Count | None:
         return next((layer[series] for layer in (self.changed, *self._known) if series in layer), None)
 
+    def _is_new_rejection(self, mark: bytes) -> bool:
+        if self._still_seen("seen_rejected", mark):
+            return False
+        self._connection.execute("INSERT INTO seen_rejected VALUES (?, ?)", (mark, self._seen))
+        return True
+
     def _still_seen(self, table: str, mark: bytes, columns: str = "mark") -> tuple[Any, ...]:
         """What a mark says, nothing if there is none; at most once a day it is written that it was of use again."""
         row = self._connection.execute(
@@ -332,6 +348,11 @@ class Transaction:
         if abs(self._now - seen) > _REFRESH_SECONDS:
             self._connection.execute(f"UPDATE {table} SET seen = ? WHERE mark = ?", (self._seen, mark))  # noqa: S608 - fixed names
         return tuple(known)
+
+
+def source_fact_name(source: str, name: str) -> str:
+    """The name of a source's own fact among those of the state; as JSON, so that no two pairs make the same."""
+    return msgspec.json.encode(("source", source, name)).decode()
 
 
 def encode_series(key: SeriesKey) -> bytes:

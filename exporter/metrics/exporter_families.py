@@ -48,6 +48,13 @@ EXPORTER_FAMILIES: tuple[Family, ...] = (
         _REASON,
         scope="source_count",
     ),
+    _family(
+        "peers_skipped_total",
+        "counter",
+        "Peers that were not asked for because of max_peers_per_session, once for each session.",
+        _SOURCE,
+        scope="source_count",
+    ),
     _family("source_info", "gauge", "Configured sources and their type; always 1.", ("source", "type")),
     _family("source_up", "gauge", "Whether the last poll of the source succeeded.", _SOURCE),
     _family(
@@ -75,7 +82,10 @@ EXPORTER_FAMILIES: tuple[Family, ...] = (
         unit="seconds",
     ),
     _family(
-        "source_backlog", "gauge", "What is known and not yet ingested: peers to ask for, objects to read.", _SOURCE
+        "source_backlog",
+        "gauge",
+        "What is known and not yet ingested: peers and sessions to ask for, objects to read.",
+        _SOURCE,
     ),
     _family("http_requests_total", "counter", "HTTP requests to the vendor, by status or failure.", ("source", "code")),
     _family(

@@ -15,7 +15,7 @@ from msgspec import structs
 from exporter.ledger import Terms
 from exporter.model import ReportRejection
 from exporter.pseudonyms import Pseudonyms
-from exporter.remembered import ObjectIdentity, Task
+from exporter.remembered import ASIDE, Fact, ObjectIdentity, SkippedPeers, Task
 from exporter.sealing import BrokenSealError, Seal
 from exporter.shard import Shard
 from exporter.sources.base import PollFailure, digest
@@ -106,17 +106,36 @@ class Border:
             postponed_tasks=tuple(self._sealed(source, task) for task in delivery.postponed_tasks),
             finished_tasks=tuple(self.task_key(key) for key in delivery.finished_tasks),
             read_objects=tuple(self.object_identity(each) for each in delivery.read_objects),
+            facts=tuple(self._fact(source, each) for each in delivery.facts),
+            skipped_peers=tuple(
+                self._skipped(each) for each in delivery.skipped_peers if self.shard.has_session(each.session_id)
+            ),
         )
 
     def task_key(self, key: str) -> str:
-        """The key by which the ledger knows a task."""
-        return self.pseudonyms.name("task key", key) if self.pseudonyms else key
+        """The key by which the ledger knows a task; it still tells whether the task is backlog."""
+        if self.pseudonyms is None:
+            return key
+        return (ASIDE if key.startswith(ASIDE) else "") + self.pseudonyms.name("task key", key)
+
+    def fact_name(self, name: str) -> str:
+        """The name by which the ledger knows a source's fact: it may hold a room's."""
+        return self.pseudonyms.name("fact name", name) if self.pseudonyms else name
 
     def object_identity(self, identity: ObjectIdentity) -> ObjectIdentity:
         """The identity by which the ledger knows an object version: its name may hold a room's."""
         if self.pseudonyms is None:
             return identity
         return ObjectIdentity(self.pseudonyms.name("object name", identity.name), identity.tag)
+
+    def _fact(self, source: str, fact: Fact) -> Fact:
+        name = self.fact_name(fact.name)
+        return Fact(name, self._seal.close(fact.value, _about(source, name)) if self._seal else fact.value)
+
+    def _skipped(self, skipped: SkippedPeers) -> SkippedPeers:
+        if self.pseudonyms is None:
+            return skipped
+        return SkippedPeers(self.pseudonyms.name("skipped session", skipped.session_id), skipped.count)
 
     def _has_document(self, document: RejectedDocument) -> bool:
         if document.session_id:
@@ -160,6 +179,13 @@ class Border:
                 key, notes = msgspec.msgpack.decode(plain, type=tuple[str, bytes])
                 opened.append(structs.replace(task, key=key, notes=notes))
         return opened, broken
+
+    def fact_value(self, source: str, name: str, value: bytes) -> bytes | None:
+        """A source's fact as it was delivered, by the name that the ledger knows; None where it cannot be read."""
+        try:
+            return self._seal.open(value, _about(source, name)) if self._seal else value
+        except BrokenSealError:
+            return None
 
 
 def _about(source: str, key: str) -> bytes:

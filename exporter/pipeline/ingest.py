@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from exporter.ledger import StateDamagedError
 from exporter.metrics.counts import CountRules, sample_rejections
@@ -126,10 +126,11 @@ class Ingest:
                 self._view(transaction, committed, report.session, sifted)
             elif not sifted.is_refused:
                 _count(transaction, "webrtc_exporter_reports_duplicate_total", source)
-        self._remember(transaction, source, delivery)
+        tasks = self._remember(transaction, source, delivery)
         committed.newest_end = self._newest_end(transaction, source, delivery.reports)
         committed.series.update(transaction.changed)
-        committed.receipt = Receipt(new=int(new), grown=grown, duplicate=duplicate, rejected=len(committed.rejected))
+        rejected = len(committed.rejected)
+        committed.receipt = Receipt(new=int(new), grown=grown, duplicate=duplicate, rejected=rejected, tasks=tasks)
         return committed
 
     @staticmethod
@@ -157,11 +158,12 @@ class Ingest:
 
     def _view(self, transaction: Transaction, committed: Committed, session: Session, sifted: Sifted) -> None:
         key = session.key
-        if not sifted.is_new_session and self._ledger.session(key) is None:
+        known = self._ledger.session(key)
+        if not sifted.is_new_session and known is None:
             # It has left the view. What comes now is a part of it, would pass for the whole, and, where the view is
             # full, would leave and come again with each report.
             return
-        transaction.put_session(session)
+        transaction.put_session(_completed(session, known) if known else session)
         committed.sessions.add(key)
         for stay in sifted.stays:
             self._view_peer(transaction, committed, key, stay)
@@ -177,15 +179,22 @@ class Ingest:
         committed.peers[key, stay.peer.peer_id] = stay.assessment
 
     @staticmethod
-    def _remember(transaction: Transaction, source: str, delivery: Delivery) -> None:
-        for task in delivery.new_tasks:
-            transaction.add_task(source, task)
+    def _remember(transaction: Transaction, source: str, delivery: Delivery) -> int:
+        """Writes what the source wants remembered; returns how many of its tasks are new."""
+        new_tasks = sum(transaction.add_task(source, task) for task in delivery.new_tasks)
         for task in delivery.postponed_tasks:
             transaction.postpone_task(source, task)
         for task_key in delivery.finished_tasks:
             transaction.finish_task(source, task_key)
         for identity in delivery.read_objects:
             transaction.read_object(source, identity)
+        for fact in delivery.facts:
+            transaction.put_source_fact(source, fact.name, fact.value)
+        for skipped in delivery.skipped_peers:
+            if transaction.is_new_skip(source, skipped.session_id):
+                family = "webrtc_exporter_peers_skipped_total"
+                transaction.add({(family, source): [float(skipped.count)]}, hold=False)
+        return new_tasks
 
     def _newest_end(self, transaction: Transaction, source: str, reports: Sequence[Report]) -> float | None:
         newest = max((report.session.end for report in reports if report.session.end is not None), default=None)
@@ -193,6 +202,12 @@ class Ingest:
             return None
         transaction.put_newest_end(source, newest)
         return newest
+
+
+def _completed(session: Session, known: Session) -> Session:
+    """A session with what was known of it where it says nothing, as an answer that is sent by itself."""
+    missing = [name for name in session.__struct_fields__ if getattr(session, name) in (None, "")]
+    return structs.replace(session, **{name: getattr(known, name) for name in missing})
 
 
 def _count(transaction: Transaction, family: str, *labels: str) -> None:

@@ -10,21 +10,27 @@ from exporter.model import ReportRejection, SampleRejection
 from exporter.pipeline.publisher import EVICTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from exporter.config import Settings
     from exporter.ledger import Ledger, Terms
     from exporter.metrics.family import Family
+    from exporter.model import PersonalLabel
 
 
-def families_of(settings: Settings) -> tuple[Family, ...]:
+def families_of(settings: Settings, personal_labels: Iterable[PersonalLabel] = ()) -> tuple[Family, ...]:
     """The catalogue as a configuration has it.
+
+    Args:
+        settings: the configuration.
+        personal_labels: what its sources show of who a peer was; of no matter to whoever shows no peers.
 
     Raises:
         UnknownFamilyError: `metrics.buckets` names something else than a histogram of ours.
     """
     return catalogue(
         key_labels=[key_label(key) for source in settings.sources for key in source.keys_as_labels],
+        personal_labels=personal_labels,
         histogram_rooms=settings.metrics.histogram_rooms,
         bounds=settings.metrics.buckets,
     )
@@ -66,6 +72,7 @@ def _known_series(source: str) -> Iterator[tuple[str, ...]]:
     """The series about a source whose labels are known beforehand."""
     yield "webrtc_exporter_reports_ingested_total", source
     yield "webrtc_exporter_reports_duplicate_total", source
+    yield "webrtc_exporter_peers_skipped_total", source
     for reason in get_args(ReportRejection):
         yield "webrtc_exporter_reports_rejected_total", source, reason
     for reason in get_args(SampleRejection):

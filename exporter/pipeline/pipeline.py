@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from exporter.ledger import Ledger
     from exporter.metrics.exposition import Body
     from exporter.metrics.instruments import Instruments
+    from exporter.model import PersonalLabel
     from exporter.pipeline.ledger_thread import LedgerThread
     from exporter.remembered import ObjectIdentity, Task
     from exporter.sources.base import Delivery, Receipt, Receiver, SourceSettings, SourceType
@@ -91,7 +92,7 @@ class Pipeline:
         #: The newest generation that a Prometheus has read.
         self._read_generation = 0
         try:
-            self._families = families_of(settings)
+            self._families = families_of(settings, self._personal_labels())
         except UnknownFamilyError as error:
             msg = f"metrics.buckets.{error}"
             raise PipelineError(msg) from error
@@ -162,6 +163,16 @@ class Pipeline:
         """Unfinished tasks of a source that are due."""
         return await self._thread.run(self._due_tasks, source, limit)
 
+    async def waiting_tasks(self, source: str) -> int:
+        """How many tasks of a source are unfinished that something is waited for with."""
+        return await self._thread.run(self._ledger.waiting_tasks, source)
+
+    async def fact(self, source: str, name: str) -> bytes | None:
+        """What a source last delivered as a fact of its own."""
+        known_as = self.border.fact_name(name)
+        value = await self._thread.run(self._ledger.source_fact, source, known_as)
+        return None if value is None else self.border.fact_value(source, known_as, value)
+
     async def unread(self, source: str, objects: Sequence[ObjectIdentity]) -> Sequence[ObjectIdentity]:
         """Those object versions that were never read."""
         return await self._thread.run(self._unread, source, objects)
@@ -212,6 +223,11 @@ class Pipeline:
             self._read_generation = max(self._read_generation, generation.number)
         self._instruments.gauge("scrape_render_seconds").set(time.perf_counter() - started)
         return body
+
+    def _personal_labels(self) -> list[PersonalLabel]:
+        kinds = zip(self.settings.source_types, self.settings.sources, strict=True)
+        types = ((self._source_types[kind], source) for kind, source in kinds)
+        return [label for kind, source in types if kind.personal_labels for label in kind.personal_labels(source)]
 
     def _endpoints_of(
         self, kind: SourceType, settings: SourceSettings
@@ -340,6 +356,12 @@ class _SourceIntake:
 
     async def due_tasks(self, limit: int) -> Sequence[Task]:
         return await self._pipeline.due_tasks(self._source, limit)
+
+    async def waiting_tasks(self) -> int:
+        return await self._pipeline.waiting_tasks(self._source)
+
+    async def fact(self, name: str) -> bytes | None:
+        return await self._pipeline.fact(self._source, name)
 
     async def unread(self, objects: Sequence[ObjectIdentity]) -> Sequence[ObjectIdentity]:
         return await self._pipeline.unread(self._source, objects)

@@ -126,6 +126,8 @@ def _only_announces(delivery: Delivery) -> bool:
         *delivery.postponed_tasks,
         *delivery.finished_tasks,
         *delivery.read_objects,
+        *delivery.facts,
+        *delivery.skipped_peers,
     )
     return not others
 

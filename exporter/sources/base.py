@@ -6,23 +6,22 @@ metrics: they hand over deliveries and tell events. The runner owns timing, back
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from exporter.model import Report, ReportRejection
-from exporter.remembered import ObjectIdentity, Task
+from exporter.model import PersonalLabel, Report, ReportRejection
+from exporter.remembered import ASIDE, Fact, ObjectIdentity, SkippedPeers, Task
 from exporter.values import Secret
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 __all__ = [
+    "ASIDE",
     "Delivery",
     "Events",
+    "Fact",
     "Intake",
     "ObjectIdentity",
     "PollError",
@@ -31,6 +30,7 @@ __all__ = [
     "Receiver",
     "RejectedDocument",
     "SavedDocuments",
+    "SkippedPeers",
     "Source",
     "SourceSettings",
     "SourceType",
@@ -91,6 +91,9 @@ class Delivery(Struct, frozen=True, kw_only=True):
     finished_tasks: tuple[str, ...] = ()
     #: Object versions that were read to their end.
     read_objects: tuple[ObjectIdentity, ...] = ()
+    #: The source's own facts, each in place of the earlier one of its name.
+    facts: tuple[Fact, ...] = ()
+    skipped_peers: tuple[SkippedPeers, ...] = ()
 
 
 class Receipt(Struct, frozen=True, kw_only=True):
@@ -100,6 +103,8 @@ class Receipt(Struct, frozen=True, kw_only=True):
     grown: int = 0
     duplicate: int = 0
     rejected: int = 0
+    #: New tasks whose key was not known.
+    tasks: int = 0
 
 
 class Intake(Protocol):
@@ -119,6 +124,14 @@ class Intake(Protocol):
 
     async def due_tasks(self, limit: int) -> Sequence[Task]:
         """Unfinished tasks of this source that are due now, the longest due first, at most `limit`."""
+        ...
+
+    async def waiting_tasks(self) -> int:
+        """How many tasks of this source are unfinished, due or not, but for those whose key begins with `ASIDE`."""
+        ...
+
+    async def fact(self, name: str) -> bytes | None:
+        """What the source last delivered as the fact of that name; None where it never did."""
         ...
 
     async def unread(self, objects: Sequence[ObjectIdentity]) -> Sequence[ObjectIdentity]:
@@ -235,3 +248,5 @@ class SourceType(Struct, frozen=True, kw_only=True):
     push: Callable[..., Receiver | None] | None = None
     #: What the command `ingest` reads; None where the vendor has no documents.
     saved: SavedDocuments | None = None
+    #: Takes, of a source's settings, what is to be shown of who its peers were; None where the vendor does not tell.
+    personal_labels: Callable[..., Sequence[PersonalLabel]] | None = None
