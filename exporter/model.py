@@ -14,6 +14,9 @@ Direction: TypeAlias = Literal["send", "recv"]
 Kind: TypeAlias = Literal["audio", "video"]
 TrackType: TypeAlias = Literal["regular", "screen", "other", ""]
 
+#: What tells who a person is: read, kept and shown only where the configuration asks for it.
+PersonalLabel: TypeAlias = Literal["user_id", "user_name"]
+
 #: Why one value among good ones was left out of a report.
 SampleRejection: TypeAlias = Literal[
     "duplicate_timestamp",  # a second sample of a track at the same time
@@ -104,6 +107,9 @@ class Attributes(Struct, frozen=True, kw_only=True):
     audio_device: str = ""
     video_device: str = ""
     role: str = ""
+    #: Who it was, as the application says: only where the configuration asks for it, as is the name.
+    user_id: str = ""
+    user_name: str = ""
     #: The application's own allow-listed keys, as pairs of name and value, ordered by name.
     keys: tuple[tuple[str, str], ...] = ()
 
@@ -154,6 +160,8 @@ class Session(Struct, frozen=True, kw_only=True):
     #: How many peers took part, excluded roles left out. None: those that are reported.
     peers: int | None = None
     room_name: str = ""
+    #: What the room was made from.
+    template: str = ""
     url: str = ""
     summary: SessionSummary | None = None
 

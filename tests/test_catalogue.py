@@ -21,7 +21,7 @@ _ABOUT = (
     " audio_device video_device role"
 )
 _CONTRACT = {
-    "webrtc_room_info": f"{_ROOM} room_name url",
+    "webrtc_room_info": f"{_ROOM} room_name url template",
     "webrtc_room_start_timestamp_seconds": _ROOM,
     "webrtc_room_end_timestamp_seconds": _ROOM,
     "webrtc_room_duration_seconds": _ROOM,
@@ -82,6 +82,7 @@ _CONTRACT = {
     "webrtc_concealed_samples_total": "source room_id",
     "webrtc_exporter_reports_ingested_total": "source",
     "webrtc_exporter_reports_duplicate_total": "source",
+    "webrtc_exporter_peers_skipped_total": "source",
     "webrtc_exporter_reports_rejected_total": "source reason",
     "webrtc_exporter_samples_rejected_total": "source reason",
     "webrtc_exporter_source_info": "source type",

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec import Struct
 
-from exporter.demo import hundredms_documents
 from exporter.demo.hundredms_server import Faults
 from exporter.demo.media import record
 from exporter.demo.watchrtc_documents import room_document
@@ -102,7 +101,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         whole = expected(
             {"meetings": (vendors.session_rows(), vendors.peer_stats())},
             {"watch": ([*vendors.rooms(), *pushed], KEYS)},
-            room_names={hundredms_documents.room_id(held.room): held.room for held in vendors.hundredms},
+            hundredms_rooms=vendors.hundredms_rooms(),
         )
         peers = sum(value for (family, _), value in whole.counters.items() if family == "webrtc_peer_sessions_total")
         exporters[0].until(

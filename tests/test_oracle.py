@@ -206,5 +206,5 @@ def test_rooms_can_be_left_out_of_cumulative_series() -> None:
 
 def test_room_names_are_shown_where_known() -> None:
     """They come from the room resource."""
-    found = expected({"h": ([row()], {})}, {}, room_names={"room": "standup"})
-    assert gauge(found, "webrtc_room_info", room_name="standup") == 1
+    found = expected({"h": ([row()], {})}, {}, hundredms_rooms={"room": ("standup", "daily")})
+    assert gauge(found, "webrtc_room_info", room_name="standup", template="daily") == 1

@@ -160,10 +160,11 @@ def test_the_pages_by_hand_leave_no_family_out() -> None:
     shown = {line.split(" ")[2] for line in lines if line.startswith("# TYPE ")}
     families = {family.name for family in catalogue() if family.scope not in {"exporter", "exporter_count", "timeline"}}
     assert families - shown == {
-        # Nobody in the samples gave a rating, and no document or value in them is rejected or repeated.
+        # Nobody in the samples gave a rating; no document or value in them is rejected, repeated or left out.
         "webrtc_room_user_rating",
         "webrtc_peer_user_rating",
         "webrtc_exporter_reports_duplicate_total",
         "webrtc_exporter_reports_rejected_total",
         "webrtc_exporter_samples_rejected_total",
+        "webrtc_exporter_peers_skipped_total",
     }

@@ -16,6 +16,8 @@ from exporter.metrics.timeline_families import timeline_families
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from exporter.model import PersonalLabel
+
 
 class UnknownFamilyError(ValueError):
     """Buckets were configured for a family that is no histogram of ours."""
@@ -24,6 +26,7 @@ class UnknownFamilyError(ValueError):
 def catalogue(
     *,
     key_labels: Iterable[str] = (),
+    personal_labels: Iterable[PersonalLabel] = (),
     histogram_rooms: bool = True,
     per_track: bool = False,
     bounds: Mapping[str, tuple[float, ...]] | None = None,
@@ -32,6 +35,7 @@ def catalogue(
 
     Args:
         key_labels: label names of the allow-listed keys (`key_tenant`), which `webrtc_peer_info` has beside its own.
+        personal_labels: those of `webrtc_peer_info` that tell who a peer was, where they are asked for.
         histogram_rooms: whether counters and histograms have a `room_id` label.
         per_track: whether the timeline has a series for each track.
         bounds: buckets that replace the default ones, by family name.
@@ -45,7 +49,7 @@ def catalogue(
         msg = f"{unknown[0]}: expected the name of a histogram family"
         raise UnknownFamilyError(msg)
     return (
-        *gauge_families(sorted(set(key_labels))),
+        *gauge_families(sorted(set(key_labels)), sorted(set(personal_labels))),
         *(_with_bounds(family, bounds) for family in cumulative),
         *EXPORTER_FAMILIES,
         *timeline_families(per_track=per_track),

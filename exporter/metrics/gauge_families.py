@@ -10,11 +10,17 @@ from exporter.metrics.family import Family, Scope
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from exporter.model import PersonalLabel
+
 ROOM_LABELS = ("source", "room_id", "session_id")
 PEER_LABELS = (*ROOM_LABELS, "peer_id")
 MEDIA_LABELS = ("direction", "kind", "track_type", "rid")
 
-#: The labels of `webrtc_peer_info` beside the identity and the keys; each is an attribute of `model.Attributes`.
+#: The labels of `webrtc_room_info` beside the identity; each is an attribute of `model.Session`.
+ROOM_INFO_LABELS = ("room_name", "url", "template")
+
+#: The labels of `webrtc_peer_info` beside the identity, those that tell who somebody was, and the keys; each is
+#: an attribute of `model.Attributes`.
 ATTRIBUTE_LABELS = (
     "os",
     "os_version",
@@ -37,13 +43,13 @@ def key_label(name: str) -> str:
     return "key_" + re.sub(r"[^a-zA-Z0-9_]", "_", name)
 
 
-def gauge_families(key_labels: Iterable[str]) -> Iterator[Family]:
+def gauge_families(key_labels: Iterable[str], personal_labels: Iterable[PersonalLabel] = ()) -> Iterator[Family]:
     """Yields the gauges of rooms, then those of peers."""
     yield _gauge(
         "webrtc_room_info",
         "room",
-        "What is known of a session's room; always 1. room_name: 100ms room resource. url: watchRTC room_url.",
-        labels=("room_name", "url"),
+        "What is known of a session's room; always 1. room_name, template: 100ms room; url: watchRTC room_url.",
+        labels=ROOM_INFO_LABELS,
     )
     yield from _times("room", "100ms created_at, updated_at of the session; watchRTC start_time, end_time, duration.")
     yield _gauge(
@@ -60,7 +66,7 @@ def gauge_families(key_labels: Iterable[str]) -> Iterator[Family]:
         "webrtc_peer_info",
         "peer",
         "Who and where a peer was; always 1. watchRTC os .. video_device and allow-listed keys; 100ms role.",
-        labels=(*ATTRIBUTE_LABELS, *key_labels),
+        labels=(*ATTRIBUTE_LABELS, *personal_labels, *key_labels),
     )
     yield from _times("peer", "100ms joined_at, left_at of the peer; watchRTC start_time, duration.")
     yield from _scores("peer")

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, get_args
 
-from exporter.metrics.gauge_families import ATTRIBUTE_LABELS, MEDIA_LABELS, PEER_LABELS, ROOM_LABELS, key_label
+from exporter.metrics.gauge_families import (
+    ATTRIBUTE_LABELS,
+    MEDIA_LABELS,
+    PEER_LABELS,
+    ROOM_INFO_LABELS,
+    ROOM_LABELS,
+    key_label,
+)
 from exporter.metrics.text import label_block, number
+from exporter.model import PersonalLabel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,6 +23,8 @@ if TYPE_CHECKING:
     from exporter.model import Session, SessionKey
     from exporter.quality import PeerAssessment, RoomAssessment
 
+#: Labels that keys cannot have: theirs begin with `key_`.
+PERSONAL_LABELS: tuple[PersonalLabel, ...] = get_args(PersonalLabel)
 #: The rendered samples of one entry by family name; families without a sample are absent.
 Rendered: TypeAlias = dict[str, bytes]
 
@@ -42,13 +52,15 @@ class GaugeRenderer:
             if family.scope in self._families:
                 self._families[family.scope].append(family)
         (info,) = (family for family in self._families["peer"] if family.name == "webrtc_peer_info")
-        self._key_labels = info.labels[len(PEER_LABELS) + len(ATTRIBUTE_LABELS) :]
+        added = info.labels[len(PEER_LABELS) + len(ATTRIBUTE_LABELS) :]
+        self._attribute_labels = (*ATTRIBUTE_LABELS, *(label for label in added if label in PERSONAL_LABELS))
+        self._key_labels = tuple(label for label in added if label not in PERSONAL_LABELS)
 
     def room(self, session: Session, room: RoomAssessment) -> Rendered:
         """The room's part of a session's samples."""
         identity = _identity(session.key)
         special = {
-            "webrtc_room_info": label_block(("room_name", "url"), (session.room_name, session.url)),
+            "webrtc_room_info": label_block(ROOM_INFO_LABELS, [getattr(session, label) for label in ROOM_INFO_LABELS]),
             "webrtc_room_verdict": label_block(("verdict", "reason"), (room.verdict, room.reason)),
         }
         return {
@@ -63,11 +75,11 @@ class GaugeRenderer:
             key_label(name): self._key_values.shown(key.source, name, value) for name, value in peer.attributes.keys
         }
         about = (
-            *(getattr(peer.attributes, label) for label in ATTRIBUTE_LABELS),
+            *(getattr(peer.attributes, label) for label in self._attribute_labels),
             *(keys.get(label, "") for label in self._key_labels),
         )
         special = {
-            "webrtc_peer_info": label_block((*ATTRIBUTE_LABELS, *self._key_labels), about),
+            "webrtc_peer_info": label_block((*self._attribute_labels, *self._key_labels), about),
             "webrtc_peer_verdict": label_block(("verdict", "reason"), (peer.verdict, peer.reason)),
         }
         return {

@@ -97,7 +97,7 @@ def _hundredms(scrapes: Scrapes) -> None:
     old, new = room | {"session_id": OLD_SESSION}, room | {"session_id": SESSION}
     for session, start, peers, span in ((old, 0, 2, (600, 3_000)), (new, 3_600, 5, (4_200, 7_200))):
         since, until = span
-        info = session | {"room_name": "Daily stand-up", "url": ""}
+        info = session | {"room_name": "Daily stand-up", "url": "", "template": "meetings"}
         scrapes.gauge("webrtc_room_info", 1, info, since=since, until=until)
         for name, value in (
             ("webrtc_room_start_timestamp_seconds", START + start - 3_600),
@@ -168,7 +168,9 @@ def _watchrtc(scrapes: Scrapes) -> None:
     room = {"source": "watch", "room_id": WATCH_ROOM}
     session = room | {"session_id": WATCH_SESSION}
     fair = {"verdict": "fair", "reason": "round_trip_time"}
-    scrapes.gauge("webrtc_room_info", 1, session | {"room_name": "", "url": "https://calls.example.org/support"})
+    scrapes.gauge(
+        "webrtc_room_info", 1, session | {"room_name": "", "url": "https://calls.example.org/support", "template": ""}
+    )
     scrapes.gauge("webrtc_room_verdict", 1, session | fair)
     for name, room_value, peer_value in (
         ("start_timestamp_seconds", START - 900, START - 900),

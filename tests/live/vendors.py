@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import threading
 import time
 from contextlib import contextmanager
@@ -54,6 +55,11 @@ class Vendors(Struct, frozen=True, kw_only=True):
                 documents[session, peer] = _plain(hundredms_documents.peer_stats(recording, number))
         return documents
 
+    def hundredms_rooms(self) -> dict[str, tuple[str, str]]:
+        """Name and template of every room of 100ms by its id."""
+        documents = {held.room: hundredms_documents.room_document(held.room) for held in self.hundredms}
+        return {room["id"]: (name, room["template"]) for name, room in documents.items()}
+
     def rooms(self) -> list[dict[str, Any]]:
         """Every room of the data-stream files."""
         return [_plain(watchrtc_documents.room_document(record(held))) for held in self.watchrtc]
@@ -73,7 +79,8 @@ def meetings(seed: str, end: float, vendor_rooms: str) -> tuple[Meeting, ...]:
 def simulated_vendors(folder: Path, ended: float, faults: Faults) -> Iterator[Vendors]:
     """Serves and writes meetings that came to their end at `ended` (Unix seconds)."""
     hundredms, watchrtc = meetings("one", ended, "hms"), meetings("two", ended, "watch")
-    server = HundredMsServer(World(hundredms), time.time, Credentials(token=TOKEN), faults)
+    world = World(hundredms, memory_seconds=math.inf)
+    server = HundredMsServer(world, time.time, Credentials(token=TOKEN), faults)
     folder.mkdir()
     # Written as of later, so that the interval in which the meetings ended is over.
     DataStreamFolder(folder, World(watchrtc), begin=0.0).write(ended + 120.0)
@@ -116,5 +123,5 @@ def expected_of(vendors: Vendors, keys: Sequence[str]) -> Expected:
     return expected(
         {"meetings": (vendors.session_rows(), vendors.peer_stats())},
         {"watch": (vendors.rooms(), keys)},
-        room_names={hundredms_documents.room_id(held.room): held.room for held in vendors.hundredms},
+        hundredms_rooms=vendors.hundredms_rooms(),
     )

@@ -52,6 +52,7 @@ class Session:
     end: Fraction | None = None
     duration: Fraction | None = None
     room_name: str = ""
+    template: str = ""
     url: str = ""
     peer_count: Fraction | None = None
     peers: list[Peer] = field(default_factory=list)
@@ -83,7 +84,7 @@ def read_hundredms(
     rows: Sequence[Json],
     documents: Mapping[tuple[str, str], Json],
     exclude_roles: Collection[str],
-    room_names: Mapping[str, str],
+    rooms: Mapping[str, tuple[str, str]],
 ) -> list[Session]:
     """The finished sessions of one 100ms source.
 
@@ -106,7 +107,7 @@ def read_hundredms(
         if all(peer.peer_id != peer_id for peer in session.peers):
             session.peers.append(_hundredms_peer(peer_id, {}, document, session.rejections))
     for session in sessions.values():
-        session.room_name = room_names.get(session.room_id, "")
+        session.room_name, session.template = rooms.get(session.room_id, ("", ""))
         session.peer_count = Fraction(len({peer.peer_id for peer in session.peers}))
         _borrow_times(session)
     return [session for session in sessions.values() if session.peers]

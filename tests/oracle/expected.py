@@ -105,7 +105,7 @@ def expected(
     watchrtc: Mapping[str, tuple[Sequence[Json], Sequence[str]]],
     exclude_roles: Collection[str] = ("__internal_recorder",),
     *,
-    room_names: Mapping[str, str] | None = None,
+    hundredms_rooms: Mapping[str, tuple[str, str]] | None = None,
     histogram_rooms: bool = True,
 ) -> Expected:
     """Computes what `/metrics` must show.
@@ -115,12 +115,12 @@ def expected(
             by (session id, peer id); None or no entry where the vendor never had any.
         watchrtc: Per source the rooms of all files in the order of reading, and `keys_as_labels`.
         exclude_roles: Roles of 100ms peers that are left out everywhere.
-        room_names: Names of 100ms rooms by room id, where the room resource gives them.
+        hundredms_rooms: Name and template of 100ms rooms by room id, where the room resource gives them.
         histogram_rooms: As `metrics.histogram_rooms`.
     """
     ledger = _Ledger(histogram_rooms)
     for source, (rows, documents) in hundredms.items():
-        for session in read_hundredms(source, rows, documents, exclude_roles, room_names or {}):
+        for session in read_hundredms(source, rows, documents, exclude_roles, hundredms_rooms or {}):
             _add_session(ledger, session)
     for source, (rooms, keys) in watchrtc.items():
         for session in read_watchrtc(source, rooms, keys):
@@ -206,7 +206,8 @@ def _add_times_and_values(ledger: _Ledger, scope: str, identity: Mapping[str, st
 
 def _add_room_gauges(ledger: _Ledger, session: Session, peers: list[tuple[Peer, Assessment, Fraction | None]]) -> None:
     identity = {"source": session.source, "room_id": session.room_id, "session_id": session.session_id}
-    ledger.gauge("webrtc_room_info", identity | {"room_name": session.room_name, "url": session.url}, 1)
+    about = {"room_name": session.room_name, "url": session.url, "template": session.template}
+    ledger.gauge("webrtc_room_info", identity | about, 1)
     _add_times_and_values(ledger, "room", identity, session)
     ledger.gauge("webrtc_room_peers", identity, session.peer_count)
     estimates = [mos for _, _, mos in peers if mos is not None]
