@@ -102,6 +102,7 @@ class MemoryIntake:
         self.time = now
         self.tasks: dict[str, Task] = {}
         self.finished: set[str] = set()
+        self.facts: dict[str, bytes] = {}
         self.deliveries: list[Delivery] = []
         #: Sessions of other exporters.
         self.foreign: set[str] = set()
@@ -121,6 +122,7 @@ class MemoryIntake:
         if self.failure:
             raise self.failure
         self.deliveries.append(delivery)
+        before = len(self.tasks)
         for task in delivery.new_tasks:
             self.tasks.setdefault(task.key, task)
         for task in delivery.postponed_tasks:
@@ -129,12 +131,21 @@ class MemoryIntake:
         for key in delivery.finished_tasks:
             assert key in self.tasks
             self.finished.add(key)
-        return Receipt()
+        self.facts.update((fact.name, fact.value) for fact in delivery.facts)
+        return Receipt(tasks=len(self.tasks) - before)
 
     async def due_tasks(self, limit: int) -> Sequence[Task]:
         """Unfinished tasks that are due, the longest due first."""
         due = [task for task in self.tasks.values() if task.key not in self.finished and task.due <= self.time]
         return sorted(due, key=lambda task: task.due)[:limit]
+
+    async def waiting_tasks(self) -> int:
+        """How many are unfinished that something is waited for with."""
+        return sum(not key.startswith("~") for key in self.tasks.keys() - self.finished)
+
+    async def fact(self, name: str) -> bytes | None:
+        """The latest of that name."""
+        return self.facts.get(name)
 
     async def unread(self, objects: Sequence[ObjectIdentity]) -> Sequence[ObjectIdentity]:
         """No part of this source."""

@@ -52,7 +52,7 @@ class TestEvent:
     def test_a_peer_that_left_announces_the_session_for_later(self) -> None:
         """The end of the session may never be announced; it has a task of its own, whenever its end is."""
         (task,) = read_event(event("peer.leave.success", peer_id="p1"), SETTINGS, NOON).new_tasks
-        assert (task.key, task.due) == ("left:s1", NOON + 300.0)
+        assert (task.key, task.due) == ("~left:s1", NOON + 300.0)
 
     @pytest.mark.parametrize(
         "body",
@@ -115,6 +115,16 @@ class TestLookUp:
         assert (session.key.room_id, session.start, session.peers) == ("r1", NOON - 7200.0, 2)
         assert bench.events.backlogs[-1] == 0
 
+    async def test_the_backlog(self) -> None:
+        """A session that is over is one thing to ask for, until its peers are known; one that goes on is none."""
+        bench = Bench(FakeVendor(), QUIET)
+        bench.vendor.single["s1"] = answer("s1", "p1", "p2", "p3")
+        bench.vendor.default = 404
+        await announce(bench, event(), event("peer.leave.success"), event("peer.leave.success", "s2"))
+        await bench.poll()
+        assert bench.events.backlogs[0] == 1
+        assert bench.events.backlogs[-1] == 3
+
     async def test_polling_and_webhooks_are_the_same_tasks(self) -> None:
         """However often and in whatever order it is announced and listed, each peer is asked for once."""
         bench = Bench(FakeVendor(listed("s1", "p1")), {"peer_stats": {"recheck_after": []}})
@@ -140,7 +150,7 @@ class TestLookUp:
         assert bench.vendor.sessions_asked == []
         gaps: list[float] = []
         while len(gaps) < 8:
-            due = bench.intake.tasks["left:s1"].due
+            due = bench.intake.tasks["~left:s1"].due
             gaps.append(due - bench.intake.time)
             await bench.poll(gaps[-1])
         assert gaps == [300.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1800.0, 1800.0]
@@ -148,7 +158,7 @@ class TestLookUp:
         bench.vendor.single["s1"] = answer("s1", "p1")
         await bench.poll(1800.0)
         assert bench.intake.peers() == ["p1"]
-        assert "left:s1" in bench.intake.finished
+        assert "~left:s1" in bench.intake.finished
 
     @pytest.mark.parametrize(
         ("said", "longest"),

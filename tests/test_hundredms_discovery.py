@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from exporter.model import Session, SessionKey
 from exporter.sources.hundredms.answers import RequestError
-from exporter.sources.hundredms.discovery import LARGE_BODY_BYTES, list_pages
+from exporter.sources.hundredms.client import Limits
+from exporter.sources.hundredms.discovery import LARGE_BODY_BYTES, Which, list_pages
 from exporter.sources.hundredms.document import MalformedError
 from exporter.sources.hundredms.facts import PeerFacts, SessionFacts
 from exporter.sources.hundredms.sessions import FoundSession, read_moment, read_page
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from exporter.model import PersonalLabel
+
 #: 2026-03-01T10:00:00Z.
 TEN = NOON - 7200.0
+LOOK_BACK = Which(since=NOON - 14 * 3600.0)
 
 
 def page(rows: Sequence[object], **keys: object) -> bytes:
@@ -85,6 +89,27 @@ class TestRows:
             key=SessionKey("prod", "r", "s"), start=10.0, end=25.0, duration_seconds=15.0, peers=3
         )
         assert SessionFacts(session_id="s", room_id="a").session("prod", "r").key.room_id == "a"
+
+    def test_who_a_peer_was_is_read_where_asked_for_only(self) -> None:
+        """Each for itself; what is no text, or not there, is empty."""
+        peers = {"p1": {"name": "Asha", "user_id": "crm-991"}, "p2": {"name": 7}}
+        raw = page([row(peers=peers)])
+
+        def who(*personal: PersonalLabel) -> list[tuple[str, str]]:
+            (found,) = read_page(raw, (), personal).found
+            return [(peer.user_id, peer.user_name) for peer in found.peers]
+
+        assert who() == [("", ""), ("", "")]
+        assert who("user_id") == [("crm-991", ""), ("", "")]
+        assert who("user_name") == [("", "Asha"), ("", "")]
+        assert who("user_name", "user_id") == [("crm-991", "Asha"), ("", "")]
+
+    def test_starts_of_a_page(self) -> None:
+        """In its order, of the rows that say it."""
+        starts = ["2026-03-01T10:00:03Z", None, "2026-03-01T10:00:01Z", "2026-03-01T10:00:02Z"]
+        found = read_page(page([row(f"s{at}", created_at=start) for at, start in enumerate(starts)]), ())
+        assert found.starts == (TEN + 3.0, TEN + 1.0, TEN + 2.0)
+        assert read_page(page([row()]), ()).starts == ()
 
     def test_peers_as_a_list(self) -> None:
         """The documentation of the object calls them an array; active rooms list bare ids."""
@@ -208,7 +233,7 @@ class TestPages:
     """Walking from page to page."""
 
     async def walk(
-        self, answers: Sequence[bytes | int], room_id: str = "", **discovery: object
+        self, answers: Sequence[bytes | int], which: Which = LOOK_BACK, limits: Limits | None = None
     ) -> tuple[list[str], list[dict[str, str]]]:
         """Lists until the end; the sessions found and the queries made."""
         left = list(answers)
@@ -220,10 +245,10 @@ class TestPages:
             answer = left.pop(0)
             return reply(answer) if isinstance(answer, int) else reply(200, answer)
 
-        settings = read_settings({"discovery": discovery})
+        settings = read_settings()
         found = []
-        async with make_client(handler, settings) as client:
-            async for each in list_pages(client, settings.discovery, room_id, NOON):
+        async with make_client(handler, settings, limits=limits) as client:
+            async for each in list_pages(client, settings.discovery, which):
                 found += [session.session.session_id for session in each.found]
         assert left == []
         return found, queries
@@ -271,17 +296,23 @@ class TestPages:
         assert found[:2] == ["a", "b"]
 
     @pytest.mark.anyio
-    async def test_one_room_and_its_look_back(self) -> None:
+    async def test_one_room_and_one_stretch(self) -> None:
         """Times are written as the vendor writes them."""
-        _, queries = await self.walk([b"{}"], "r1", lookback="1h500ms")
+        _, queries = await self.walk([b"{}"], Which(since=NOON - 3600.5, until=NOON - 0.25, room_id="r1"))
         assert queries == [
-            {"active": "false", "after": "2026-03-01T10:59:59.500Z", "limit": "100", "room_id": "r1"},
+            {
+                "active": "false",
+                "after": "2026-03-01T10:59:59.500Z",
+                "before": "2026-03-01T11:59:59.750Z",
+                "limit": "100",
+                "room_id": "r1",
+            },
         ]
 
     @pytest.mark.anyio
     async def test_a_look_back_beyond_all_time(self) -> None:
         """As far as clocks go."""
-        _, queries = await self.walk([b"{}"], lookback="200y")
+        _, queries = await self.walk([b"{}"], Which(since=-1.0))
         assert queries[0]["after"] == "1970-01-01T00:00:00.000Z"
 
     @pytest.mark.anyio
@@ -291,6 +322,38 @@ class TestPages:
         raw = page([row("a", peers=peers)])
         assert len(raw) > LARGE_BODY_BYTES
         assert (await self.walk([raw]))[0] == ["a"]
+
+    @pytest.mark.anyio
+    async def test_a_page_that_does_not_fit_into_memory(self) -> None:
+        """Of a hundred sessions each may have thousands of peers: from there on it is ten at a time, to the end."""
+        small = [page([row(f"{start}{number}") for number in range(10)], last=f"{start}9") for start in "bc"]
+        answers = [page([row(f"a{number}") for number in range(100)], last="a99"), b" " * 9000, *small, page([])]
+        found, queries = await self.walk(answers, limits=Limits(body_bytes=8999))
+        assert len(found) == 120
+        asked = [("100", None), ("100", "a99"), ("10", "a99"), ("10", "b9"), ("10", "c9")]
+        assert [(query["limit"], query.get("start")) for query in queries] == asked
+
+    @pytest.mark.anyio
+    async def test_a_page_of_ten_that_does_not_fit_into_memory(self) -> None:
+        """The listing has failed; nothing smaller can be asked for."""
+        with pytest.raises(RequestError) as raised:
+            await self.walk([b" " * 100, b" " * 100], limits=Limits(body_bytes=99))
+        assert raised.value.reason == "malformed"
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize(
+        ("header", "date"),
+        [
+            ({"Date": "Sun, 01 Mar 2026 12:00:07 GMT"}, NOON + 7.0),
+            ({"Date": "noon"}, None),
+            ({"Date": "Sun, 01 Mar 99999 12:00:07 GMT"}, None),
+            ({}, None),
+        ],
+    )
+    async def test_pages_tell_the_vendors_time(self, header: dict[str, str], date: float | None) -> None:
+        """As its HTTP server has it, where it is a time."""
+        async with make_client(lambda _: reply(200, b"{}", **header)) as client:
+            assert [each.date async for each in list_pages(client, read_settings().discovery, LOOK_BACK)] == [date]
 
     @pytest.mark.anyio
     @pytest.mark.parametrize(("answer", "reason"), [(404, "http_status"), (400, "http_status"), (b"[]", "malformed")])

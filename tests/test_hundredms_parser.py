@@ -178,19 +178,29 @@ class TestIdentity:
         assert refused.digest == digest(raw)
         assert "session 's1', peer 'p1'" in refused.message
 
-    @pytest.mark.parametrize("body", [{}, {"session_id": "s"}, {"peer_id": "p"}, {"session_id": 1, "peer_id": ["p"]}])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {},
+            {"room_id": "r", "session_id": "s"},
+            {"room_id": "r", "peer_id": "p"},
+            {"room_id": "r", "session_id": 1, "peer_id": ["p"]},
+            {"session_id": "s", "peer_id": "p"},
+            {"room_id": "", "session_id": "s", "peer_id": "p"},
+        ],
+    )
     def test_a_saved_document_must_say_who_it_is_about(self, body: dict[str, object]) -> None:
-        """Nothing else tells it."""
+        """Nothing else tells it; without its room it would be another session than the one that is polled."""
         refused = parse_saved_peer_stats(json.dumps(body).encode(), "x", "file.json")
         assert isinstance(refused, RejectedDocument)
         assert refused.reason == "missing_identity"
         assert refused.message.startswith("file.json: ")
 
-    def test_a_saved_document_may_lack_a_room(self) -> None:
-        """A room is no part of what is needed to tell peers apart."""
-        report = parse_saved_peer_stats(b'{"session_id": "s", "peer_id": "p"}', "x", "file.json")
+    def test_a_saved_document_says_who_it_is_about(self) -> None:
+        """And needs nothing else."""
+        report = parse_saved_peer_stats(b'{"room_id": "r", "session_id": "s", "peer_id": "p"}', "x", "file.json")
         assert isinstance(report, Report)
-        assert report.session.key == SessionKey("x", "", "s")
+        assert report.session.key == SessionKey("x", "r", "s")
 
     def test_a_stay_is_as_long_as_its_tracks_where_nothing_else_tells(self) -> None:
         """From the first window's start to the last time stamp, whichever track has them."""

@@ -1,4 +1,4 @@
-"""Names of rooms: asked for once, remembered for a while, never in the way of a report."""
+"""Names and templates of rooms: asked for once, remembered for a while, never in the way of a report."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import pytest
 
 from exporter.sources.hundredms import rooms
 from exporter.sources.hundredms.document import MalformedError
-from exporter.sources.hundredms.rooms import RoomNames, room_name
+from exporter.sources.hundredms.rooms import RoomFacts, Rooms, read_room
 from tests.hundredms_support import NOON, Bench, FakeVendor, listed, make_client, read_settings
 from tests.reports import key, report
 
 
 def room(name: object = "standup") -> bytes:
     """What `GET /v2/rooms/{id}` says; the rest of it may hold secrets and is of no interest."""
-    return json.dumps({"id": "r1", "name": name, "webhook": {"headers": {"x": "hidden"}}}).encode()
+    return json.dumps({"id": "r1", "name": name, "template": "daily", "webhook": {"headers": {"x": "hidden"}}}).encode()
 
 
-class TestRoomName:
-    """The name in an answer."""
+class TestReadRoom:
+    """The name and the template in an answer."""
 
     @pytest.mark.parametrize(
         ("name", "expected"),
@@ -39,17 +39,30 @@ class TestRoomName:
     )
     def test_a_made_up_one_is_none(self, name: object, expected: str) -> None:
         """A random UUID says no more than the id; a name that only contains one was chosen."""
-        assert room_name(room(name)) == expected
+        assert read_room(room(name)).name == expected
 
     def test_without_a_name(self) -> None:
-        """It is empty."""
-        assert room_name(b"{}") == ""
+        """It is empty, and so is the template."""
+        assert read_room(b"{}") == RoomFacts("", "")
+
+    @pytest.mark.parametrize(
+        ("keys", "expected"),
+        [
+            ({"template": "webinar", "template_id": "66aa"}, "webinar"),
+            ({"template_id": "66aa"}, "66aa"),
+            ({"template": "", "template_id": "66aa"}, "66aa"),
+            ({"template": {"name": "x"}, "template_id": 5}, ""),
+        ],
+    )
+    def test_the_template_goes_by_its_name(self, keys: dict[str, object], expected: str) -> None:
+        """Else by its id."""
+        assert read_room(json.dumps({"name": "standup", **keys}).encode()) == RoomFacts("standup", expected)
 
     @pytest.mark.parametrize("raw", [b"", b"[]", b"<html>", b"null", b"[" * 100_000])
     def test_what_is_no_room(self, raw: bytes) -> None:
         """It is an error that quotes nothing."""
         with pytest.raises(MalformedError):
-            room_name(raw)
+            read_room(raw)
 
 
 class Named:
@@ -58,16 +71,16 @@ class Named:
     def __init__(self) -> None:
         self.vendor = FakeVendor()
         self.bench = Bench(self.vendor)
-        self.names = RoomNames(self.bench.settings, self.bench.client)
+        self.rooms = Rooms(self.bench.settings, self.bench.client)
 
     async def name(self, room_id: str = "r1", later: float = 0.0) -> str:
         """The name in a report of the room."""
-        named = await self.names.named(report(of=key(room_id=room_id)), NOON + later)
-        return named.session.room_name
+        described = await self.rooms.described(report(of=key(room_id=room_id)), NOON + later)
+        return described.session.room_name
 
 
 @pytest.mark.anyio
-class TestRoomNames:
+class TestRooms:
     """What is remembered, and for how long."""
 
     async def test_a_room_is_asked_for_once_an_hour(self) -> None:
@@ -119,11 +132,11 @@ class TestRoomNames:
 
         settings = read_settings({"peer_stats": {"requests_per_second": 1000}})
         client = make_client(silent, settings)  # type: ignore[arg-type]  # httpx takes coroutines, too
-        names = RoomNames(settings, client)
+        known = Rooms(settings, client)
         unnamed = report(of=key())
         async with asyncio.timeout(5.0):
-            assert await names.named(unnamed, NOON) == unnamed
-            assert await names.named(unnamed, NOON) == unnamed
+            assert await known.described(unnamed, NOON) == unnamed
+            assert await known.described(unnamed, NOON) == unnamed
 
     async def test_many_reports_at_once_ask_once(self) -> None:
         """The others wait for what the first one learns."""
@@ -158,7 +171,8 @@ class TestSource:
         vendor.rooms["r1"] = room()
         bench = Bench(vendor)
         await bench.poll()
-        assert [each.session.room_name for each in bench.intake.reports] == ["standup"] * 3
+        about = [(each.session.room_name, each.session.template) for each in bench.intake.reports]
+        assert about == [("standup", "daily")] * 3
         assert vendor.rooms_asked == ["r1"]
         # The listing, two peers and the room.
         assert bench.events.requests == {"200": 4}

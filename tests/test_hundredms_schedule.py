@@ -86,6 +86,17 @@ class TestNewTasks:
         assert {peer.peer_id for peer in drawn} != {f"p{number}" for number in range(20)}
 
 
+class TestSpread:
+    """What was missed is not asked for all at once."""
+
+    def test_each_waits_for_the_one_before(self) -> None:
+        """At the earliest: what is due later is due later."""
+        tasks = [Task(key=str(number), due=due) for number, due in enumerate([0.0, 99.0, 103.0, 50.0])]
+        later = schedule.spread(tasks, 100.0, 0.5)
+        assert [(task.key, task.due) for task in later] == [("0", 100.0), ("1", 100.5), ("2", 103.0), ("3", 101.5)]
+        assert schedule.spread([], 100.0, 0.5) == []
+
+
 class TestAfterNothing:
     """No statistics came."""
 
@@ -171,7 +182,7 @@ class TestAfterData:
         if due is None:
             assert later is None
         else:
-            assert later == Task(key="s1/p1", due=due, notes=delivered().encode())
+            assert later == Task(key="~again:s1/p1", due=due, notes=delivered().encode())
 
     def test_without_rechecks_it_is_done(self) -> None:
         """As configured."""
@@ -189,6 +200,8 @@ class TestNotes:
             session=SessionFacts(session_id="s1"), peer=PeerFacts(peer_id="p/1"), ended=5.0
         )
         assert read_notes(Task(key="s1/", due=5.0, notes=notes)).peer is None
+        again = read_notes(Task(key="~again:s1/p1", due=5.0, notes=notes))
+        assert (again.session.session_id, again.peer, again.delivered) == ("s1", PeerFacts(peer_id="p1"), True)
 
     def test_stays(self) -> None:
         """Only what has both ends in order has a length."""
@@ -209,13 +222,15 @@ class TestSettle:
         return parsed
 
     def test_data(self) -> None:
-        """The report goes out with the task for its recheck, in one delivery."""
-        delivery = settle(
-            TASK, NOTES, Outcome(report=self.report(), answered=True), self.nothing, SETTINGS, NOON + 300.0
-        )
-        assert delivery.reports == (self.report(),)
-        assert [task.due for task in delivery.postponed_tasks] == [NOON + 3600.0]
-        assert delivery.finished_tasks == ()
+        """The report goes out with another task for its recheck, in one delivery; that one is then put off."""
+        outcome = Outcome(report=self.report(), answered=True)
+        delivery = settle(TASK, NOTES, outcome, self.nothing, SETTINGS, NOON + 300.0)
+        assert (delivery.reports, delivery.finished_tasks) == ((self.report(),), ("s1/p1",))
+        (again,) = delivery.new_tasks
+        assert (again.key, again.due) == ("~again:s1/p1", NOON + 3600.0)
+        later = settle(again, read_notes(again), outcome, self.nothing, SETTINGS, NOON + 3600.0)
+        assert (later.reports, later.new_tasks, later.finished_tasks) == ((self.report(),), (), ())
+        assert [(task.key, task.due) for task in later.postponed_tasks] == [("~again:s1/p1", NOON + 86_400.0)]
 
     def test_last_data(self) -> None:
         """Nothing is left to ask for."""

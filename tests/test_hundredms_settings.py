@@ -44,6 +44,9 @@ def test_defaults() -> None:
     assert settings.peer_stats.give_up_after == Duration(172_800)
     assert settings.peer_stats.max_peers_per_session == 0
     assert settings.webhook is None
+    assert settings.push is None
+    assert settings.discovery.catch_up == Duration(30 * 86_400)
+    assert settings.discovery.personal_labels == ()
     assert settings.keys_as_labels == ()
 
 
@@ -58,7 +61,9 @@ def test_everything_that_can_be_said() -> None:
                 "poll_interval": "1s",
                 "lookback": "30d",
                 "rooms": ["a", "b"],
+                "catch_up": "0s",
                 "exclude_roles": [],
+                "personal_labels": ["user_name", "user_id"],
                 "sessions": [{"session_id": "s", "peer_ids": ["p"], "room_id": "r"}],
             },
             "peer_stats": {
@@ -70,6 +75,7 @@ def test_everything_that_can_be_said() -> None:
                 "max_peers_per_session": 100,
             },
             "webhook": {"header": "X-Mine", "secret_file": "/run/secrets/webhook"},
+            "push": {"token_file": "/run/secrets/push"},
         }
     )
     assert settings.problems() == []
@@ -94,6 +100,7 @@ def test_secrets_do_not_show() -> None:
         {"peer_stats": {"concurrency": "4"}},
         {"peer_stats": {"settle_delay": 5}},
         {"discovery": {"sessions": [{"session_id": "s"}]}},
+        {"discovery": {"personal_labels": ["name"]}},
         {"webhook": {"secret": ""}},
         {"base_url": "ftp://example.org"},
         {"base_url": "api.100ms.live/v2"},
@@ -166,6 +173,10 @@ def test_base_url(url: str, *, fine: bool) -> None:
         ({"webhook": {}}, "webhook"),
         ({"webhook": {"secret": "s", "secret_file": "f"}}, "webhook.secret_file"),
         ({"webhook": {"header": "", "secret": "s"}}, "webhook.header"),
+        ({"push": {}}, "push"),
+        ({"push": {"token": "t", "token_file": "f"}}, "push.token_file"),
+        ({"discovery": {"catch_up": "30d1ms"}}, "discovery.catch_up"),
+        ({"discovery": {"personal_labels": ["user_id", "user_name", "user_id"]}}, "discovery.personal_labels[2]"),
     ],
 )
 def test_one_mistake_is_told_at_its_place(raw: dict[str, Any], place: str) -> None:
@@ -173,9 +184,17 @@ def test_one_mistake_is_told_at_its_place(raw: dict[str, Any], place: str) -> No
     assert problems(raw) == [place]
 
 
-def test_fixed_sessions_need_no_listing() -> None:
-    """A list of sessions is enough: then nothing else is looked for."""
-    assert problems({"discovery": {"lookback": "0s", "sessions": [{"session_id": "s", "peer_ids": ["p"]}]}}) == []
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"discovery": {"lookback": "0s", "sessions": [{"session_id": "s", "peer_ids": ["p"]}]}},
+        {"discovery": {"lookback": "0s", "poll_interval": "0s"}, "webhook": {"secret": "s"}},
+        {"discovery": {"lookback": "0s"}, "push": {"token": "t"}},
+    ],
+)
+def test_one_way_in_is_enough(raw: dict[str, Any]) -> None:
+    """A list of sessions, a webhook or a push: then nothing need be looked for."""
+    assert problems(raw) == []
 
 
 def test_all_mistakes_are_told_at_once() -> None:

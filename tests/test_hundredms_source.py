@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from exporter.sources.base import PollError
+from exporter.model import Attributes
+from exporter.sources.base import Delivery, PollError, SkippedPeers, Task
 from exporter.sources.hundredms import SOURCE_TYPE
 from exporter.sources.hundredms import source as source_module
 from exporter.sources.hundredms.client import Limits
 from exporter.sources.hundredms.discovery import LARGE_BODY_BYTES
+from exporter.sources.hundredms.facts import Notes, PeerFacts, SessionFacts
 from exporter.sources.hundredms.parser import parse_peer_stats
 from exporter.sources.hundredms.source import BATCH, FAILURES_THAT_STOP, WORK_SECONDS
+from exporter.sources.hundredms.webhook import read_event
 from tests.hundredms_support import (
     NOON,
     Bench,
@@ -51,7 +55,9 @@ class TestLife:
         assert [stream.kind for stream in peer.streams] == ["audio"]
         assert bench.events.backlogs[-1] == 0
         # An hour has passed since the end: the recheck of 1 h is over, that of 24 h ahead.
-        assert {task.due for task in bench.intake.tasks.values()} == {NOON + 23 * 3600.0}
+        assert bench.intake.finished == {"s1/p1", "s1/p2"}
+        again = [task.due for key, task in bench.intake.tasks.items() if key not in bench.intake.finished]
+        assert again == [NOON + 23 * 3600.0] * 2
 
     @pytest.mark.anyio
     async def test_a_known_session_is_not_announced_again(self) -> None:
@@ -139,7 +145,7 @@ class TestLife:
         await bench.poll(60.0)
         await bench.poll(82_800.0)
         assert [len(report.peers[0].streams[0].tracks[0].windows) for report in bench.intake.reports] == [2, 5, 5]
-        assert bench.intake.finished == {"s1/p1"}
+        assert bench.intake.finished == {"s1/p1", "~again:s1/p1"}
 
     @pytest.mark.anyio
     async def test_sessions_without_peers_are_handed_over_once(self) -> None:
@@ -175,6 +181,8 @@ class TestLife:
         assert len(set(bench.vendor.asked)) == 5
         assert {report.session.peers for report in bench.intake.reports} == {50}
         assert "asking for 5 of its 50 peers" in caplog.text
+        skipped = [each for delivery in bench.intake.deliveries for each in delivery.skipped_peers]
+        assert skipped == [SkippedPeers("s1", 45)]
 
     @pytest.mark.anyio
     async def test_tasks_of_a_huge_session_are_handed_over_in_parts(self) -> None:
@@ -182,7 +190,8 @@ class TestLife:
         names = [f"p{number}" for number in range(2500)]
         bench = Bench(FakeVendor(listed("s1", *names, ended="2026-03-01T11:59:00Z")))
         await bench.poll()
-        assert [len(delivery.new_tasks) for delivery in bench.intake.deliveries] == [1000, 1000, 500]
+        tasks = [len(delivery.new_tasks) for delivery in bench.intake.deliveries]
+        assert tasks == [1000, 1000, 500, 0]
         assert bench.events.backlogs[-1] == 2500
 
     @pytest.mark.anyio
@@ -193,6 +202,94 @@ class TestLife:
         assert len(bench.vendor.default) > LARGE_BODY_BYTES
         await bench.poll()
         assert len(bench.intake.reports[0].peers[0].streams[0].tracks[0].windows) == 5000
+
+
+class TestBacklog:
+    """What is known and not ingested: exact at each moment, whoever found it."""
+
+    @pytest.mark.anyio
+    async def test_looks_for_more_are_none_of_it(self) -> None:
+        """In no process: a peer whose statistics came is not waited for."""
+        bench = Bench(FakeVendor(listed("s1", "p1", "p2", "p3", ended="2026-03-01T11:55:00Z")))
+        bench.vendor.stats["p3"] = 404
+        await bench.poll()
+        assert bench.events.backlogs[-1] == 1
+        assert len(bench.intake.tasks.keys() - bench.intake.finished) == 3
+        bench.restart()
+        bench.vendor.listing = reply(500)
+        await bench.fails()
+        assert set(bench.events.backlogs) == {1}
+
+    @pytest.mark.anyio
+    async def test_it_falls_with_each_peer(self) -> None:
+        """Not only at the end of a poll, which may take minutes."""
+        bench = Bench(FakeVendor(listed("s1", *[f"p{number}" for number in range(20)])))
+        await bench.poll()
+        assert bench.events.backlogs == [0, *range(20, -1, -1), 0]
+
+    @pytest.mark.anyio
+    async def test_tasks_of_an_earlier_version(self) -> None:
+        """There, looks for more had the key of the peer: they count until their turn, and then no more."""
+        bench = Bench(FakeVendor())
+        session = SessionFacts(session_id="s1", room_id="r1")
+        notes = Notes(session=session, peer=PeerFacts(peer_id="p1"), ended=NOON - 60.0, delivered=True)
+        await bench.intake.deliver(Delivery(new_tasks=(Task(key="s1/p1", due=NOON, notes=notes.encode()),)))
+        await bench.poll()
+        assert bench.events.backlogs == [1, 0, 0]
+        assert bench.intake.finished == {"s1/p1"}
+        assert bench.intake.tasks["~again:s1/p1"].due == NOON + 3540.0
+
+
+class TestWhoAPeerWas:
+    """Names and user ids are personal data."""
+
+    who: Mapping[str, Any] = {"p1": {"role": "guest", "name": "Asha", "user_id": "crm-991"}}
+
+    @staticmethod
+    def remembered(bench: Bench) -> bytes:
+        """All that the ledger was given."""
+        return repr((bench.intake.deliveries, bench.intake.tasks)).encode()
+
+    @pytest.mark.anyio
+    async def test_nothing_is_read_unless_it_is_asked_for(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Neither reports nor tasks nor logs have it."""
+        caplog.set_level("DEBUG")
+        bench = Bench(FakeVendor(listed("s1", peers=self.who)))
+        await bench.poll()
+        assert bench.intake.peers() == ["p1"]
+        for secret in ("Asha", "crm-991"):
+            assert secret.encode() not in self.remembered(bench)
+            assert secret not in caplog.text
+
+    @pytest.mark.anyio
+    async def test_what_is_asked_for_comes_with_the_report(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Also in another process; by webhook as by listing; nothing else comes with it."""
+        caplog.set_level("DEBUG")
+        settings = {"discovery": {"personal_labels": ["user_name"]}}
+        bench = Bench(FakeVendor(listed("s1", peers=self.who, ended="2026-03-01T11:58:00Z")), settings)
+        await bench.poll()
+        bench.restart()
+        bench.vendor.sessions = []
+        bench.vendor.single["s2"] = json.dumps(listed("s2", peers=self.who)).encode()
+        closed = json.dumps({"type": "session.close.success", "data": {"session_id": "s2"}}).encode()
+        await bench.intake.deliver(read_event(closed, bench.settings, bench.intake.now()))
+        await bench.poll(300.0)
+        await bench.poll(60.0)
+        about = [report.peers[0].attributes for report in bench.intake.reports]
+        assert about == [Attributes(role="guest", user_name="Asha")] * 2
+        assert b"crm-991" not in self.remembered(bench)
+        assert "Asha" not in caplog.text
+
+    @pytest.mark.anyio
+    async def test_what_is_asked_for_no_more_does_not_come(self) -> None:
+        """Though a task of an earlier configuration still has it."""
+        vendor = FakeVendor(listed("s1", peers=self.who, ended="2026-03-01T11:58:00Z"))
+        bench = Bench(vendor, {"discovery": {"personal_labels": ["user_id", "user_name"]}})
+        await bench.poll()
+        later = Bench(vendor, {"discovery": {"personal_labels": ["user_id"]}})
+        later.intake = bench.intake
+        await later.poll(300.0)
+        assert later.intake.reports[0].peers[0].attributes == Attributes(role="guest", user_id="crm-991")
 
 
 class TestFixedSessions:
@@ -405,7 +502,7 @@ class TestOneBadAnswer:
         await bench.poll()
         assert bench.intake.rejections == ["too_large"]
         assert bench.intake.peers() == ["p1", "p2"]
-        assert bench.intake.finished == {"s1/p2"}
+        assert "~again:s1/p2" not in bench.intake.tasks
 
     @pytest.mark.anyio
     async def test_a_fault_of_ours(self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

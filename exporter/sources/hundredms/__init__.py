@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from exporter.sources.base import SavedDocuments, SourceType
 from exporter.sources.hundredms.files import looks_like_answers, read_file
+from exporter.sources.hundredms.push import push_receiver
 from exporter.sources.hundredms.settings import HundredMsSettings
 from exporter.sources.hundredms.source import open_source
 from exporter.sources.hundredms.webhook import webhook_receiver
@@ -14,4 +17,6 @@ SOURCE_TYPE = SourceType(
     open=open_source,
     webhook=webhook_receiver,
     saved=SavedDocuments(looks_like=looks_like_answers, read=read_file),
+    push=push_receiver,
+    personal_labels=attrgetter("discovery.personal_labels"),
 )

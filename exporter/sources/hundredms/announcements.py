@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import msgspec
 from msgspec import Struct, structs
 
-from exporter.sources.base import Task
+from exporter.sources.base import ASIDE, Task
 from exporter.sources.hundredms.schedule import ATTEMPTS_WITHOUT_ANSWER, SHORTEST_RETRY_SECONDS
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 #: What is known of the session: that it is over, or that somebody has left it.
 News: TypeAlias = Literal["closed", "left"]
 
+#: What the keys of tasks begin with that ask whether a session is over that somebody has left.
+_LEFT = f"{ASIDE}left:"
 #: A session that goes on is asked for after the poll interval, then twice that, up to this.
 LONGEST_GAP_SECONDS = 1800.0
 #: A session that the vendor does not know may only be not there yet, for that long.
@@ -42,7 +44,7 @@ def announcement_task(session_id: str, news: News, settings: HundredMsSettings, 
     is asked for.
     """
     # Without a slash, which every key of a peer's task has (`exporter.sources.hundredms.facts.task_key`).
-    key = f"{news}:{session_id}"
+    key = f"{_LEFT if news == 'left' else 'closed:'}{session_id}"
     due = now if news == "closed" else now + settings.peer_stats.settle_delay
     return Task(key=key, due=due, notes=msgspec.json.encode(Announcement(session_id=session_id, at=now)))
 

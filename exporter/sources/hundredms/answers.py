@@ -28,6 +28,8 @@ class Answer(Struct, frozen=True):
 
     status: int
     body: bytes
+    #: When it was given, by the vendor's clock, in Unix seconds; None where the answer does not say.
+    date: float | None = None
 
     @property
     def found(self) -> bool:
@@ -69,6 +71,8 @@ class Attempt(Struct, frozen=True):
     #: The status, `timeout`, or `error` where there was no answer or none that could be read to its end.
     code: str
     body: bytes = b""
+    #: As in `Answer`.
+    date: float | None = None
     #: Seconds.
     retry_after: float | None = None
     #: For the log; empty where there is an answer to return.
@@ -113,11 +117,19 @@ def retry_after(header: str, body: bytes, now: float) -> float | None:
     header = header.strip()
     if header.isascii() and header.isdigit():
         return float(header)
+    until = http_date(header)
+    if until is not None:
+        return max(0.0, until - now)
+    found = _RETRY_AFTER_TEXT.search(body)
+    return float(found[1]) if found else None
+
+
+def http_date(header: str) -> float | None:
+    """A date as HTTP writes it (RFC 9110, section 5.6.7), in Unix seconds; None where it is none."""
     try:
-        return max(0.0, parsedate_to_datetime(header).timestamp() - now)
+        return parsedate_to_datetime(header).timestamp()
     except (ValueError, OverflowError):
-        found = _RETRY_AFTER_TEXT.search(body)
-        return float(found[1]) if found else None
+        return None
 
 
 def vendor_message(body: bytes, token: str) -> str:

@@ -25,6 +25,7 @@ from exporter.sources.hundredms.answers import (
     PauseError,
     RefusedError,
     RequestError,
+    http_date,
     retry_after,
     vendor_message,
 )
@@ -125,7 +126,7 @@ class ApiClient:
         while True:
             token, attempt = await self._attempt(path, query)
             if not attempt.failure:
-                return Answer(attempt.status, attempt.body)
+                return Answer(attempt.status, attempt.body, attempt.date)
             if attempt.too_large:
                 raise AnswerTooLargeError(attempt.reason, attempt.failure)
             if attempt.refused:
@@ -189,11 +190,11 @@ class ApiClient:
                 return Attempt(code, failure=told_so, too_large=True)
             body = b""
         if usable or response.status_code == NOT_FOUND:
-            return Attempt(code, body)
+            return Attempt(code, body, http_date(response.headers.get("Date", "")))
         said = vendor_message(body, token)
         failure = told(_called(path), f": answered with status {code}", ": " if said else "", quote(said))
         header = response.headers.get("Retry-After", "")
-        return Attempt(code, body, retry_after(header, body, self._around.now()), failure)
+        return Attempt(code, body, retry_after=retry_after(header, body, self._around.now()), failure=failure)
 
 
 def _called(path: str) -> str:

@@ -6,13 +6,15 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from exporter.sources.hundredms.answers import RequestError
+from msgspec import Struct, structs
+
+from exporter.sources.hundredms.answers import AnswerTooLargeError, RequestError
 from exporter.sources.hundredms.document import MalformedError
-from exporter.sources.hundredms.sessions import ROWS_PER_PAGE, read_page
+from exporter.sources.hundredms.sessions import FEWEST_ROWS_PER_PAGE, ROWS_PER_PAGE, read_page
 from exporter.told import quote, told
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from exporter.sources.base import PollFailure
     from exporter.sources.hundredms.client import ApiClient
@@ -24,14 +26,33 @@ _PATH = "sessions"
 LARGE_BODY_BYTES = 64 * 1024
 
 
-async def list_pages(client: ApiClient, discovery: Discovery, room_id: str, now: float) -> AsyncIterator[Page]:
-    """Lists the finished sessions that started within the look-back, newest first.
+class Which(Struct, frozen=True, kw_only=True):
+    """The sessions that are listed."""
+
+    #: Those that started from then on, in Unix seconds.
+    since: float
+    #: And not later than that; None: whenever.
+    until: float | None = None
+    #: Only those of this room; empty: of all.
+    room_id: str = ""
+
+    def query(self) -> dict[str, str]:
+        """Says so in the vendor's words."""
+        query = {"active": "false", "after": _iso(self.since)}
+        if self.until is not None:
+            query["before"] = _iso(self.until)
+        if self.room_id:
+            query["room_id"] = self.room_id
+        return query
+
+
+async def list_pages(client: ApiClient, discovery: Discovery, which: Which) -> AsyncGenerator[Page]:
+    """Lists finished sessions, newest first.
 
     Args:
         client: makes the calls.
-        discovery: the look-back and the excluded roles.
-        room_id: only this room; empty: all.
-        now: Unix seconds.
+        discovery: the excluded roles, and what is read of peers.
+        which: the sessions.
 
     Yields:
         Page after page, until one is empty, short or without a cursor, or its cursor was there before.
@@ -39,25 +60,34 @@ async def list_pages(client: ApiClient, discovery: Discovery, room_id: str, now:
     Raises:
         RequestError: a page could not be had or read.
     """
-    query = {"active": "false", "after": _iso(now - discovery.lookback), "limit": str(ROWS_PER_PAGE)}
-    if room_id:
-        query["room_id"] = room_id
+    query = which.query()
+    rows = ROWS_PER_PAGE
     seen = {""}
     cursor = ""
     while True:
-        answer = await client.get(_PATH, query | {"start": cursor} if cursor else query)
+        asked = query | {"limit": str(rows)}
+        try:
+            answer = await client.get(_PATH, asked | {"start": cursor} if cursor else asked)
+        except AnswerTooLargeError:
+            # A session may have 20 000 peers, and each stands in the listing.
+            if rows == FEWEST_ROWS_PER_PAGE:
+                raise
+            rows = FEWEST_ROWS_PER_PAGE
+            continue
         if not answer.found:
             reason: PollFailure = "http_status"
             raise RequestError(reason, told(f"{_PATH}: answered with status {answer.status}"))
         try:
             if len(answer.body) < LARGE_BODY_BYTES:
-                page = read_page(answer.body, discovery.exclude_roles)
+                page = read_page(answer.body, discovery.exclude_roles, discovery.personal_labels, rows)
             else:
-                page = await asyncio.to_thread(read_page, answer.body, discovery.exclude_roles)
+                page = await asyncio.to_thread(
+                    read_page, answer.body, discovery.exclude_roles, discovery.personal_labels, rows
+                )
         except MalformedError as error:
             reason = "malformed"
             raise RequestError(reason, told(f"{_PATH}: ", quote(error))) from None
-        yield page
+        yield structs.replace(page, date=answer.date)
         cursor = page.cursor
         if cursor in seen:
             return

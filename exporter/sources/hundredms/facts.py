@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from exporter.model import Session, SessionKey
+from exporter.remembered import ASIDE
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from exporter.model import PersonalLabel
     from exporter.sources.base import Task
 
 
@@ -45,6 +49,17 @@ class PeerFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     joined: float | None = None
     #: `left_at`.
     left: float | None = None
+    #: Empty unless the configuration asks for it, as is the name: they tell who somebody is.
+    user_id: str = ""
+    user_name: str = ""
+
+    def known_as(self, personal: Collection[PersonalLabel]) -> PeerFacts:
+        """The same without what is not asked for (any more)."""
+        return structs.replace(
+            self,
+            user_id=self.user_id if "user_id" in personal else "",
+            user_name=self.user_name if "user_name" in personal else "",
+        )
 
 
 class Notes(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -63,9 +78,18 @@ class Notes(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return msgspec.json.encode(self)
 
 
+#: What the keys of tasks begin with that only look for statistics that have grown.
+AGAIN = f"{ASIDE}again:"
+
+
 def task_key(session_id: str, peer_id: str) -> str:
     """The key of the task that asks for one peer of one session; without a peer it stands for an empty session."""
     return f"{session_id}/{peer_id}"
+
+
+def recheck_key(key: str) -> str:
+    """The key of the task that looks again for what the task of that key has found."""
+    return key if key.startswith(AGAIN) else f"{AGAIN}{key}"
 
 
 def read_notes(task: Task) -> Notes:
@@ -73,11 +97,12 @@ def read_notes(task: Task) -> Notes:
     try:
         return msgspec.json.decode(task.notes, type=Notes)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        session_id, _, peer_id = task.key.partition("/")
+        session_id, _, peer_id = task.key.removeprefix(AGAIN).partition("/")
         return Notes(
             session=SessionFacts(session_id=session_id),
             peer=PeerFacts(peer_id=peer_id) if peer_id else None,
             ended=task.due,
+            delivered=task.key.startswith(AGAIN),
         )
 
 

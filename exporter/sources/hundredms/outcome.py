@@ -61,9 +61,11 @@ def settle(
     if not reports and not again and not notes.delivered:
         logger.info("%r: no statistics came in time, the peer counts as unclassified", task.key)
         reports = (report or nothing,)
+    same = again is not None and again.key == task.key
     return Delivery(
         reports=reports,
         rejected=(outcome.rejected,) if outcome.rejected else (),
-        postponed_tasks=(again,) if again else (),
-        finished_tasks=() if again else (task.key,),
+        new_tasks=(again,) if again and not same else (),
+        postponed_tasks=(again,) if again and same else (),
+        finished_tasks=() if same else (task.key,),
     )

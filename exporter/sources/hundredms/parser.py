@@ -70,7 +70,7 @@ def parse_peer_stats(raw: bytes, session: Session, peer: PeerFacts) -> Report | 
 
 
 def parse_saved_peer_stats(raw: bytes, source: str, place: str) -> Report | RejectedDocument:
-    """Reads an answer that was saved: it tells itself which session and peer it is about.
+    """Reads an answer that was saved: it tells itself which room, session and peer it is about.
 
     Args:
         raw: the body.
@@ -117,6 +117,9 @@ def _read_body(raw: bytes, place: str, asked: tuple[str, str] | None) -> _Body |
             return refuse("missing_identity", f"{name}: expected the one that was asked for, got ", repr(got[:80]))
         if not asked and not got:
             return refuse("missing_identity", f"{name}: expected a text that is not empty")
+    if not asked and not room_id:
+        # The same session in another room would be another session, and count again when it is polled.
+        return refuse("missing_identity", "room_id: expected a text that is not empty")
     return _Body(value, session_id, peer_id, room_id)
 
 
@@ -134,7 +137,7 @@ def _report(body: dict[str, Any], session: Session, facts: PeerFacts) -> Report:
         start=start,
         end=end,
         duration_seconds=stay_seconds(start, end),
-        attributes=Attributes(role=facts.role),
+        attributes=Attributes(role=facts.role, user_id=facts.user_id, user_name=facts.user_name),
         streams=streams,
     )
     return Report(session=session, peers=(peer,), rejected_samples=tuple(sorted(rejected.items())))

@@ -1,4 +1,4 @@
-"""Names of rooms, asked for when a report of the room is about to be handed over, and remembered for a while."""
+"""Names and templates of rooms, asked for when a report of the room is to be handed over, remembered for a while."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: A room can be renamed.
+#: A room can be renamed, and moved to another template.
 FRESH_SECONDS = 3600.0
-#: A room whose name could not be had is left in peace so long; all are, where the failure took its time: every report
+#: A room that could not be had is left in peace so long; all are, where the failure took its time: every report
 #: would wait for the next one.
 REST_SECONDS = 300.0
 _COSTS_TIME: Final = frozenset({"timeout", "unreachable"})
@@ -36,14 +36,21 @@ PATIENCE_SECONDS = 15.0
 _MADE_UP = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
+class RoomFacts(Struct, frozen=True):
+    """What labels say of a room; empty where nothing is known."""
+
+    name: str = ""
+    template: str = ""
+
+
 class _Known(Struct, frozen=True):
-    name: str
+    facts: RoomFacts
     #: Unix seconds.
     until: float
 
 
-class RoomNames:
-    """The names of one source's rooms, as far as this process has asked for them."""
+class Rooms:
+    """The rooms of one source, as far as this process has asked for them."""
 
     def __init__(self, settings: HundredMsSettings, client: ApiClient) -> None:
         stats = settings.peer_stats
@@ -55,19 +62,20 @@ class RoomNames:
         # Peers of one session are handed over at the same time: one asks, the others wait for what it learns.
         self._asking = asyncio.Lock()
 
-    async def named(self, report: Report, now: float) -> Report:
-        """The report with its room's name, where that can be had; never a failure. `now`: Unix seconds."""
-        name = await self._name(report.session.key.room_id, now)
-        return structs.replace(report, session=structs.replace(report.session, room_name=name)) if name else report
+    async def described(self, report: Report, now: float) -> Report:
+        """The report with its room's name and template, where they can be had; never a failure. `now`: Unix seconds."""
+        facts = await self._facts(report.session.key.room_id, now)
+        session = structs.replace(report.session, room_name=facts.name, template=facts.template)
+        return structs.replace(report, session=session)
 
-    async def _name(self, room_id: str, now: float) -> str:
+    async def _facts(self, room_id: str, now: float) -> RoomFacts:
         if not self._is_fresh(room_id, now) and is_plain_id(room_id):
             async with self._asking:
                 if not self._is_fresh(room_id, now):
                     await self._ask(room_id, now)
         known = self._known.get(room_id)
         # An old name is better than none: a session's label would else change from report to report.
-        return known.name if known else ""
+        return known.facts if known else RoomFacts()
 
     def _is_fresh(self, room_id: str, now: float) -> bool:
         known = self._known.get(room_id)
@@ -75,25 +83,26 @@ class RoomNames:
 
     async def _ask(self, room_id: str, now: float) -> None:
         known = self._known.pop(room_id, None)
-        name, until = known.name if known else "", now + REST_SECONDS
+        facts, until = known.facts if known else RoomFacts(), now + REST_SECONDS
         try:
             async with asyncio.timeout(self._patience):
                 answer = await self._client.get(f"rooms/{room_id}", {})
-            name = room_name(answer.body) if answer.found else ""
+            facts = read_room(answer.body) if answer.found else RoomFacts()
             until = now + FRESH_SECONDS if answer.found else until
         except (MalformedError, PollError, RequestError, TimeoutError) as error:
             why = str(error) or "no answer in time"
-            logger.info("%s: room %s: its name cannot be had: %s", self._source, room_id, why)
+            logger.info("%s: room %s: its name and template cannot be had: %s", self._source, room_id, why)
             if isinstance(error, PauseError | TimeoutError) or getattr(error, "reason", "") in _COSTS_TIME:
                 self._rests_until = until
-        self._known[room_id] = _Known(name, until)
+        self._known[room_id] = _Known(facts, until)
         while len(self._known) > MOST_ROOMS:
             del self._known[next(iter(self._known))]
 
 
-def room_name(raw: bytes) -> str:
-    """The name in the answer of `GET /v2/rooms/{id}`; empty where there is none, or one that the vendor made up.
+def read_room(raw: bytes) -> RoomFacts:
+    """Reads the answer of `GET /v2/rooms/{id}`. A name that the vendor made up is none.
 
+    The template goes by its name, and by its id where the vendor gives no name (it calls that field deprecated).
     https://www.100ms.live/docs/server-side/v2/api-reference/Rooms/retrieve-room
 
     Raises:
@@ -104,4 +113,5 @@ def room_name(raw: bytes) -> str:
         message = f"expected a room, got {type(room).__name__}"
         raise MalformedError(message)
     name = clean_text(room.get("name"))
-    return "" if _MADE_UP.fullmatch(name) else name
+    template = clean_text(room.get("template")) or clean_text(room.get("template_id"))
+    return RoomFacts("" if _MADE_UP.fullmatch(name) else name, template)

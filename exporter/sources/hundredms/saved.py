@@ -12,6 +12,7 @@ from exporter.sources.batches import in_deliveries
 from exporter.sources.gzip_text import DamagedStreamError, utf8_text
 from exporter.sources.hundredms.document import MalformedError, decode
 from exporter.sources.hundredms.parser import parse_saved_peer_stats
+from exporter.told import quote, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -35,9 +36,9 @@ def read_saved(chunks: Iterable[bytes], source: str, *, document: str) -> Iterat
         UnusableBodyError: it is empty, too large, or gzip that is broken.
     """
     answers = _split(_text(chunks))
-    several = len(answers) > 1
+    several, name = len(answers) > 1, quote(document)
     return in_deliveries(
-        (_parsed(raw, source, f"{document}: answer {number}" if several else document), len(raw))
+        (_parsed(raw, source, told(name, f": answer {number}") if several else name), len(raw))
         for number, raw in enumerate(answers, start=1)
     )
 
@@ -53,15 +54,13 @@ def _text(chunks: Iterable[bytes]) -> bytes:
         for piece in utf8_text(chunks):
             size += len(piece)
             if size > MOST_BYTES:
-                message = f"expected at most {MOST_BYTES} bytes"
-                raise UnusableBodyError(message)
+                raise UnusableBodyError(told(f"expected at most {MOST_BYTES} bytes"))
             pieces.append(piece)
     except DamagedStreamError as error:
-        raise UnusableBodyError(str(error)) from None
+        raise UnusableBodyError(quote(error)) from None
     text = b"".join(pieces).strip()
     if not text:
-        message = "it is empty; expected an answer of peer-stats"
-        raise UnusableBodyError(message)
+        raise UnusableBodyError(told("it is empty; expected an answer of peer-stats"))
     return text
 
 

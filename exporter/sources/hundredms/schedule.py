@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from exporter.sources.base import Task
-from exporter.sources.hundredms.facts import Notes, PeerFacts, SessionFacts, task_key
+from exporter.sources.hundredms.facts import Notes, PeerFacts, SessionFacts, recheck_key, task_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,13 +56,21 @@ def sample(peers: Sequence[PeerFacts], most: int) -> Sequence[PeerFacts]:
     return sorted(peers, key=lambda peer: blake2b(peer.peer_id.encode(), digest_size=8).digest())[:most]
 
 
+def spread(tasks: Sequence[Task], begin: float, pause: float) -> list[Task]:
+    """The same tasks, each due so many seconds after the one before it at the earliest, from `begin` on."""
+    return [structs.replace(task, due=max(task.due, begin + pause * at)) for at, task in enumerate(tasks)]
+
+
 def after_data(task: Task, notes: Notes, settings: HundredMsSettings, now: float) -> Task | None:
-    """The task for the next look at statistics that may have grown; None where there is none ahead."""
+    """The task for the next look at statistics that may have grown; None where there is none ahead.
+
+    It has a key of its own, which tells it from those of peers that are still waited for.
+    """
     ahead = (notes.ended + wait for wait in settings.peer_stats.recheck_after if notes.ended + wait > now)
     due = min(ahead, default=None)
     if due is None:
         return None
-    return Task(key=task.key, due=due, notes=structs.replace(notes, delivered=True).encode())
+    return Task(key=recheck_key(task.key), due=due, notes=structs.replace(notes, delivered=True).encode())
 
 
 def after_nothing(task: Task, notes: Notes, settings: HundredMsSettings, now: float, *, answered: bool) -> Task | None:

@@ -21,12 +21,14 @@ from exporter.told import told
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from exporter.model import ReportRejection
+    from exporter.model import PersonalLabel, ReportRejection
 
 logger = logging.getLogger(__name__)
 
 #: The most rows that the vendor gives at once.
 ROWS_PER_PAGE = 100
+#: The fewest that it documents.
+FEWEST_ROWS_PER_PAGE = 10
 
 _NO_IDENTITY: Literal["missing_identity"] = "missing_identity"
 _WRONG_TYPE: Literal["wrong_type"] = "wrong_type"
@@ -51,6 +53,13 @@ class Page(Struct, frozen=True, kw_only=True):
     rejected: tuple[RejectedDocument, ...] = ()
     #: What to ask for next; empty at the end.
     cursor: str = ""
+    #: When it was given, by the vendor's clock, in Unix seconds; None where nobody knows.
+    date: float | None = None
+
+    @property
+    def starts(self) -> tuple[float, ...]:
+        """When its sessions started, in Unix seconds and its order; without those that do not say."""
+        return tuple(each.session.start for each in self.found if each.session.start is not None)
 
 
 class _Listing(Struct, frozen=True):
@@ -67,12 +76,16 @@ class _BadRowError(Exception):
         self.reason = reason
 
 
-def read_page(raw: bytes, excluded_roles: Collection[str]) -> Page:
+def read_page(
+    raw: bytes, excluded_roles: Collection[str], personal: Collection[PersonalLabel] = (), limit: int = ROWS_PER_PAGE
+) -> Page:
     """Reads one page of the listing.
 
     Args:
         raw: the body of the answer.
         excluded_roles: peers of these roles are left out.
+        personal: what is read of peers beside what tells nobody who they are.
+        limit: how many rows were asked for.
 
     Raises:
         MalformedError: it is no page at all.
@@ -88,7 +101,7 @@ def read_page(raw: bytes, excluded_roles: Collection[str]) -> Page:
     for number, row in enumerate(rows):
         problem: tuple[ReportRejection, str] | None = None
         try:
-            session, nameless = _read_row(decode(bytes(row)), excluded_roles)
+            session, nameless = _read_row(decode(bytes(row)), excluded_roles, personal)
         except MalformedError as error:
             problem = "malformed", str(error)
         except _BadRowError as error:
@@ -100,10 +113,12 @@ def read_page(raw: bytes, excluded_roles: Collection[str]) -> Page:
         if problem:
             message = told(f"sessions: data[{number}]: {problem[1]}")
             rejected.append(RejectedDocument(reason=problem[0], digest=digest(row), message=message))
-    return Page(found=tuple(found), rejected=tuple(rejected), cursor=_cursor(listing, len(rows)))
+    return Page(found=tuple(found), rejected=tuple(rejected), cursor=_cursor(listing, len(rows), limit))
 
 
-def read_session(raw: bytes, excluded_roles: Collection[str]) -> FoundSession | None:
+def read_session(
+    raw: bytes, excluded_roles: Collection[str], personal: Collection[PersonalLabel] = ()
+) -> FoundSession | None:
     """Reads the answer of `GET /v2/sessions/{id}`; None where the session is still going on.
 
     https://www.100ms.live/docs/server-side/v2/api-reference/Sessions/retrieve-a-session
@@ -112,7 +127,7 @@ def read_session(raw: bytes, excluded_roles: Collection[str]) -> FoundSession | 
         MalformedError: it is no session.
     """
     try:
-        found, nameless = _read_row(decode(raw), excluded_roles)
+        found, nameless = _read_row(decode(raw), excluded_roles, personal)
     except _BadRowError as error:
         raise MalformedError(str(error)) from None
     if nameless:
@@ -133,13 +148,17 @@ def read_moment(value: object) -> float | None:
     return seconds if seconds > 0 else None
 
 
-def _cursor(listing: _Listing, rows: int) -> str:
+def _cursor(listing: _Listing, rows: int, asked: int) -> str:
     """The next page's cursor; a page that is not full is the last one, whatever it says."""
-    limit = listing.limit if isinstance(listing.limit, int) and 0 < listing.limit < ROWS_PER_PAGE else ROWS_PER_PAGE
+    limit = listing.limit if isinstance(listing.limit, int) and 0 < listing.limit < asked else asked
     return encodable(listing.last) if rows >= limit and isinstance(listing.last, str) else ""
 
 
-def _read_row(row: Any, excluded_roles: Collection[str]) -> tuple[FoundSession | None, int]:  # noqa: ANN401 - any JSON value
+def _read_row(
+    row: Any,  # noqa: ANN401 - any JSON value
+    excluded_roles: Collection[str],
+    personal: Collection[PersonalLabel],
+) -> tuple[FoundSession | None, int]:
     """The session, None where it is still going on, and how many of its peers have no id to ask with."""
     if not isinstance(row, dict):
         message = f"expected a session, got {type(row).__name__}"
@@ -151,7 +170,7 @@ def _read_row(row: Any, excluded_roles: Collection[str]) -> tuple[FoundSession |
     # Only finished ones are asked for, but the vendor's own examples do not keep to the filter.
     if row.get("active", False) is not False:
         return None, 0
-    everyone = _read_peers(row.get("peers"))
+    everyone = _read_peers(row.get("peers"), personal)
     named = [peer for peer in everyone if peer.peer_id]
     peers = tuple(peer for peer in named if peer.role not in excluded_roles)
     session = SessionFacts(
@@ -164,7 +183,7 @@ def _read_row(row: Any, excluded_roles: Collection[str]) -> tuple[FoundSession |
     return FoundSession(session=session, peers=peers), len(everyone) - len(named)
 
 
-def _read_peers(raw: object) -> list[PeerFacts]:
+def _read_peers(raw: object, personal: Collection[PersonalLabel]) -> list[PeerFacts]:
     """Reads the peers: a map by id, as real answers have it, or a list, as the documentation of the object says.
 
     A peer of whom nothing but the id can be read is a peer: its statistics may well be there.
@@ -179,14 +198,16 @@ def _read_peers(raw: object) -> list[PeerFacts]:
         case _:
             message = f"peers: expected an object or a list, got {type(raw).__name__}"
             raise _BadRowError(_WRONG_TYPE, message)
-    return [_read_peer(peer_id, value) for peer_id, value in dict(pairs).items()]
+    return [_read_peer(peer_id, value, personal) for peer_id, value in dict(pairs).items()]
 
 
-def _read_peer(peer_id: str, value: object) -> PeerFacts:
+def _read_peer(peer_id: str, value: object, personal: Collection[PersonalLabel]) -> PeerFacts:
     facts = value if isinstance(value, dict) else {}
     return PeerFacts(
         peer_id=peer_id,
         role=clean_text(facts.get("role")),
         joined=read_moment(facts.get("joined_at")),
         left=read_moment(facts.get("left_at")),
+        user_id=clean_text(facts.get("user_id")) if "user_id" in personal else "",
+        user_name=clean_text(facts.get("name")) if "user_name" in personal else "",
     )

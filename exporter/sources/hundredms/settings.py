@@ -8,10 +8,14 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from exporter.config_rules import Broken, exactly_one, within
+from exporter.model import PersonalLabel
+from exporter.sources.push import PushSettings
 from exporter.values import Duration, Secret, Url
 
 #: More requests in flight make httpx slower, not faster, and vendors angry.
 _MOST_CONCURRENCY = 10
+#: The vendor says of its analytics that they go back so far.
+LONGEST_CATCH_UP_SECONDS = 30 * 86_400.0
 
 #: What comes later would be taken for something that was counted long ago.
 _LONGEST_WAIT_SECONDS = 10 * 86_400.0
@@ -61,17 +65,27 @@ class Discovery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     poll_interval: Duration = Duration(60)
     #: Sessions are listed that started at most this long ago; none are listed where it is 0.
     lookback: Duration = Duration(14 * 3600)
+    #: Sessions that were missed in a downtime are listed up to this long ago, once; 0: up to the look-back.
+    catch_up: Duration = Duration(LONGEST_CATCH_UP_SECONDS)
     #: Only these rooms; all where it is empty.
     rooms: tuple[str, ...] = ()
     #: Peers of these roles are recorders and other machines: neither asked for nor counted.
     exclude_roles: tuple[str, ...] = ("__internal_recorder",)
     sessions: tuple[FixedSession, ...] = ()
+    #: Labels of `webrtc_peer_info` that tell who somebody is; what is not named here is not even read.
+    personal_labels: tuple[PersonalLabel, ...] = ()
 
     def problems(self) -> list[Broken]:
         """Names what would never find anything."""
         found = []
-        if not self.lookback and not self.sessions:
-            found.append(("", "expected a lookback above 0s, a list of sessions, or both"))
+        if self.catch_up > LONGEST_CATCH_UP_SECONDS:
+            message = f"expected at most {Duration(LONGEST_CATCH_UP_SECONDS)}, got {self.catch_up}"
+            found.append(("catch_up", message))
+        found += [
+            (f"personal_labels[{index}]", f"`{label}` stands here twice")
+            for index, label in enumerate(self.personal_labels)
+            if index != self.personal_labels.index(label)
+        ]
         found += [
             (f"rooms[{index}]", "expected a room id, not an empty text")
             for index, room in enumerate(self.rooms)
@@ -144,6 +158,7 @@ class HundredMsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     discovery: Discovery = Discovery()
     peer_stats: PeerStats = PeerStats()
     webhook: Webhook | None = None
+    push: PushSettings | None = None
 
     @property
     def poll_seconds(self) -> float:
@@ -168,10 +183,13 @@ class HundredMsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
             found.append(("base_url", "expected no user or password in the URL; they belong into `auth`"))
         if url.query or url.fragment:
             found.append(("base_url", "expected a URL without `?` and `#`"))
+        if not (self.discovery.lookback or self.discovery.sessions or self.webhook or self.push):
+            found.append(("discovery", "expected a lookback above 0s or a list of sessions, or a `webhook` or `push`"))
         return [
             *found,
             *within("auth", self.auth),
             *within("discovery", self.discovery),
             *within("peer_stats", self.peer_stats),
             *within("webhook", self.webhook),
+            *within("push", self.push),
         ]

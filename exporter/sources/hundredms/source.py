@@ -11,21 +11,22 @@ from msgspec import structs
 
 from exporter.model import Report
 from exporter.sources.base import Delivery, PollError, RejectedDocument, digest
-from exporter.sources.hundredms import schedule
 from exporter.sources.hundredms.announcements import ask_again, read_announcement
+from exporter.sources.hundredms.announcer import Announcer
 from exporter.sources.hundredms.answers import AnswerTooLargeError, PauseError, RefusedError, RequestError
 from exporter.sources.hundredms.client import ApiClient
-from exporter.sources.hundredms.discovery import LARGE_BODY_BYTES, list_pages
+from exporter.sources.hundredms.discovery import LARGE_BODY_BYTES
 from exporter.sources.hundredms.document import MalformedError
 from exporter.sources.hundredms.facts import read_notes
+from exporter.sources.hundredms.finder import SessionFinder
 from exporter.sources.hundredms.outcome import Outcome, settle
 from exporter.sources.hundredms.parser import empty_report, parse_peer_stats
-from exporter.sources.hundredms.rooms import RoomNames
+from exporter.sources.hundredms.rooms import Rooms
 from exporter.sources.hundredms.sessions import read_session
 from exporter.told import quote, told
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from exporter.model import Session
     from exporter.sources.base import Events, Intake, Task
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from exporter.sources.hundredms.answers import Answer
     from exporter.sources.hundredms.facts import PeerFacts
     from exporter.sources.hundredms.sessions import FoundSession
-    from exporter.sources.hundredms.settings import HundredMsSettings
+    from exporter.sources.hundredms.settings import Discovery, HundredMsSettings
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +42,6 @@ logger = logging.getLogger(__name__)
 WORK_SECONDS = 300.0
 #: Tasks taken from the ledger at once.
 BATCH = 5000
-#: New tasks handed over at once: a session may have 20 000 peers.
-TASKS_PER_DELIVERY = 1000
 #: So many failed calls one after another are no longer those peers' fault: the rest waits for the next poll.
 FAILURES_THAT_STOP = 10
 
@@ -92,14 +91,12 @@ class HundredMsSource:
     def __init__(self, settings: HundredMsSettings, client: ApiClient, events: Events) -> None:
         self._settings = settings
         self._client = client
-        self._events = events
-        #: Sessions that the ledger has the tasks of, so that it is not asked at each poll; those in the look-back only.
-        self._announced: set[object] = set()
-        #: Keys of tasks without data yet, as far as this process has met them.
-        self._waiting: set[str] = set()
-        #: Rooms of configured sessions, learnt from answers.
-        self._rooms: dict[str, str] = {}
-        self._room_names = RoomNames(settings, client)
+        self._announcer = Announcer(settings, events)
+        self._finder = SessionFinder(settings, client, self._announcer)
+        self._fixed_are_announced = False
+        #: Room ids of configured sessions, learnt from answers.
+        self._room_ids: dict[str, str] = {}
+        self._rooms = Rooms(settings, client)
 
     async def poll(self, intake: Intake) -> None:
         """Lists finished sessions, then asks for every announced session and every peer that is due.
@@ -107,86 +104,19 @@ class HundredMsSource:
         Raises:
             PollError: sessions could not be listed, the token is not accepted, or no call at all was answered.
         """
-        await self._announce_fixed(intake)
-        listing_failure = await self._discover(intake)
+        # Before anything else: a restart must not hide what is left to do.
+        await self._announcer.count(intake)
+        if not self._fixed_are_announced:
+            await self._announcer.announce_fixed(intake, self._settings.discovery.sessions)
+            self._fixed_are_announced = True
+        listing_failure = await self._finder.find(intake) if self._settings.discovery.lookback else None
         round_ = await self._work_due(intake)
+        await self._announcer.count(intake)
         if listing_failure:
             raise PollError(listing_failure.reason, str(listing_failure))
         problem = round_.problem(listed=bool(self._settings.discovery.lookback))
         if problem:
             raise problem
-
-    async def _announce_fixed(self, intake: Intake) -> None:
-        now = intake.now()
-        fixed = [
-            each
-            for each in self._settings.discovery.sessions
-            if each not in self._announced and intake.is_mine(each.session_id)
-        ]
-        await self._announce(intake, [task for each in fixed for task in schedule.fixed_tasks(each, now)])
-        self._announced.update(fixed)
-
-    async def _discover(self, intake: Intake) -> RequestError | None:
-        """Lists what is new. A failure that still lets peers be asked for is returned, any other one raised."""
-        discovery = self._settings.discovery
-        if not discovery.lookback:
-            return None
-        failure = None
-        seen: set[object] = set(discovery.sessions)
-        for room_id in discovery.rooms or ("",):
-            try:
-                async for page in list_pages(self._client, discovery, room_id, intake.now()):
-                    await self._take_page(intake, page.found, page.rejected, seen)
-            except RequestError as error:
-                if isinstance(error, PauseError) or error.reason not in {"http_status", "malformed"}:
-                    raise PollError(error.reason, str(error)) from None
-                failure = error
-        if failure is None:
-            self._announced = seen
-        return failure
-
-    async def _take_page(
-        self,
-        intake: Intake,
-        found: Sequence[FoundSession],
-        rejected: Sequence[RejectedDocument],
-        seen: set[object],
-    ) -> None:
-        fresh_rejected = [each for each in rejected if each.digest not in self._announced]
-        if fresh_rejected:
-            await intake.deliver(Delivery(rejected=tuple(fresh_rejected)))
-        fresh = {_fingerprint(each): each for each in found if _fingerprint(each) not in self._announced}
-        mine = [each for each in fresh.values() if intake.is_mine(each.session.session_id)]
-        await self._announce(intake, self._new_tasks(mine, intake.now()))
-        handled = {each.digest for each in rejected} | {_fingerprint(each) for each in found}
-        seen |= handled
-        self._announced |= handled
-
-    def _new_tasks(self, sessions: Iterable[FoundSession], now: float) -> Iterator[Task]:
-        stats = self._settings.peer_stats
-        for found in sessions:
-            if 0 < stats.max_peers_per_session < len(found.peers):
-                logger.info(
-                    "session %r: asking for %d of its %d peers, as max_peers_per_session says",
-                    found.session.session_id,
-                    stats.max_peers_per_session,
-                    len(found.peers),
-                )
-            yield from schedule.new_tasks(found, stats, now)
-
-    async def _announce(self, intake: Intake, tasks: Iterable[Task]) -> None:
-        now = intake.now()
-        chunk: list[Task] = []
-        for task in tasks:
-            chunk.append(task)
-            # One that is due already may be done already, too; whether it is will show when the ledger hands it out.
-            if task.due > now:
-                self._waiting.add(task.key)
-            if len(chunk) == TASKS_PER_DELIVERY:
-                await intake.deliver(Delivery(new_tasks=tuple(chunk)))
-                chunk = []
-        if chunk:
-            await intake.deliver(Delivery(new_tasks=tuple(chunk)))
 
     async def _work_due(self, intake: Intake) -> _Round:
         """Works through what was due when it began; what is put off meanwhile waits for the next poll."""
@@ -194,8 +124,6 @@ class HundredMsSource:
         round_ = _Round(began + WORK_SECONDS)
         while not round_.stop and intake.now() < round_.ends:
             tasks = [task for task in await intake.due_tasks(BATCH) if task.due <= began]
-            self._waiting.update(task.key for task in tasks if not read_notes(task).delivered)
-            self._events.backlog(len(self._waiting))
             if not tasks:
                 break
             await self._work_batch(intake, tasks, round_)
@@ -229,11 +157,11 @@ class HundredMsSource:
             round_.stop = error
             return
         if delivery.reports:
-            named = [await self._room_names.named(report, intake.now()) for report in delivery.reports]
-            delivery = structs.replace(delivery, reports=tuple(named))
+            described = [await self._rooms.described(report, intake.now()) for report in delivery.reports]
+            delivery = structs.replace(delivery, reports=tuple(described))
         await intake.deliver(delivery)
-        if delivery.reports or delivery.finished_tasks:
-            self._done(task.key)
+        if task.key in delivery.finished_tasks:
+            self._announcer.done(task)
 
     async def _look_up(self, intake: Intake, task: Task, announced: Announcement, round_: _Round) -> Delivery:
         """Asks for a session that was announced; once it is over its peers become the tasks that listing it makes."""
@@ -242,8 +170,7 @@ class HundredMsSource:
             return finished
         try:
             answer = await self._call(f"sessions/{announced.session_id}", {}, round_)
-            excluded = self._settings.discovery.exclude_roles
-            found = await _read_session(answer.body, excluded) if answer and answer.found else None
+            found = await _read_session(answer.body, self._settings.discovery) if answer and answer.found else None
         except AnswerTooLargeError as error:
             logger.warning("session %r was announced, but cannot be read: %s", announced.session_id, error)
             return finished
@@ -258,18 +185,19 @@ class HundredMsSource:
             return Delivery(postponed_tasks=(again,)) if again else finished
         rooms = self._settings.discovery.rooms
         if not rooms or found.session.room_id in rooms:
-            await self._announce(intake, self._new_tasks([found], intake.now()))
+            await self._announcer.announce(intake, [found])
         return finished
 
     async def _ask_for_peer(self, intake: Intake, task: Task, round_: _Round) -> Delivery:
         notes = read_notes(task)
-        session = notes.session.session(self._settings.name, room_id=self._rooms.get(notes.session.session_id, ""))
+        session = notes.session.session(self._settings.name, room_id=self._room_ids.get(notes.session.session_id, ""))
         if notes.peer is None:
             return Delivery(reports=(Report(session=session),), finished_tasks=(task.key,))
-        outcome = await self._ask(session, notes.peer, round_)
+        peer = notes.peer.known_as(self._settings.discovery.personal_labels)
+        outcome = await self._ask(session, peer, round_)
         if not notes.session.room_id and outcome.report:
-            self._rooms[notes.session.session_id] = outcome.report.session.key.room_id
-        return settle(task, notes, outcome, empty_report(session, notes.peer), self._settings, intake.now())
+            self._room_ids[notes.session.session_id] = outcome.report.session.key.room_id
+        return settle(task, notes, outcome, empty_report(session, peer), self._settings, intake.now())
 
     async def _ask(self, session: Session, peer: PeerFacts, round_: _Round) -> Outcome:
         """Asks for the statistics of one peer.
@@ -318,16 +246,13 @@ class HundredMsSource:
         round_.answer()
         return answer
 
-    def _done(self, key: str) -> None:
-        self._waiting.discard(key)
-        self._events.backlog(len(self._waiting))
 
-
-async def _read_session(body: bytes, excluded_roles: Sequence[str]) -> FoundSession | None:
+async def _read_session(body: bytes, discovery: Discovery) -> FoundSession | None:
+    asked = discovery.exclude_roles, discovery.personal_labels
     try:
         if len(body) < LARGE_BODY_BYTES:
-            return read_session(body, excluded_roles)
-        return await asyncio.to_thread(read_session, body, excluded_roles)
+            return read_session(body, *asked)
+        return await asyncio.to_thread(read_session, body, *asked)
     except MalformedError:
         raise
     except Exception as error:
@@ -350,8 +275,3 @@ async def _parse(body: bytes, session: Session, peer: PeerFacts) -> Outcome:
     if isinstance(parsed, RejectedDocument):
         return Outcome(rejected=parsed)
     return Outcome(report=parsed, answered=True)
-
-
-def _fingerprint(found: FoundSession) -> tuple[str, int]:
-    """Tells a session that was announced from one that has got more peers since."""
-    return found.session.session_id, len(found.peers)
