@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FILE = "state.sqlite"
 #: The tables that hold what sources handed over.
 _TAKEN_IN = ("seen_sessions", "seen_peers", "seen_rejected", "sessions", "peers", "rooms", "tasks", "objects")
+#: Names in one question; older SQLite takes no more than 999 values.
+_ASKED = 500
 _Value = TypeVar("_Value")
 
 
@@ -200,14 +202,19 @@ class Ledger:
 
     def unread(self, source: str, objects: Sequence[ObjectIdentity], now: float) -> list[ObjectIdentity]:
         """Those object versions that were never read; the others are remembered longer. `now`: Unix seconds."""
-        # One by one by the primary key: a store of many objects asks page by page, and its names need no memory here.
-        ask = "SELECT tag, seen FROM objects WHERE source = ? AND name = ?"
+        known: dict[str, tuple[str, float]] = {}
+        # Not one by one: all objects of a store are asked for at each poll, and other sources' commits wait meanwhile.
+        for start in range(0, len(objects), _ASKED):
+            names = [each.name for each in objects[start : start + _ASKED]]
+            marks = ",".join("?" * len(names))
+            ask = f"SELECT name, tag, seen FROM objects WHERE source = ? AND name IN ({marks})"  # noqa: S608 - question marks
+            known.update((name, (tag, seen)) for name, tag, seen in self._ask(ask, (source, *names)))
         unread, grown_old = [], []
         for each in objects:
-            known = self._ask(ask, (source, each.name))
-            if not known or known[0][0] != each.tag:
+            tag, seen = known.get(each.name, (None, now))
+            if tag != each.tag:
                 unread.append(each)
-            elif abs(now - known[0][1]) > DAY_SECONDS:
+            elif abs(now - seen) > DAY_SECONDS:
                 grown_old.append(each)
         if grown_old:
             with self.transaction(now) as transaction:
