@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 _CHUNK = 1 << 20
-#: Files of a folder that are listed at once.
+#: Files that are held at once of a folder, which may have any number of them.
 _LISTED = 1000
 #: What those who write a file under another name first call it.
 _UNFINISHED = (".tmp", ".part", "~")
@@ -28,25 +28,25 @@ class FolderStore:
         self._folder = folder
 
     def list_objects(self) -> Generator[Listing, None, None]:
-        """Every file but the hidden and unfinished ones, folder by folder, in the order of their names."""
+        """Every file but the hidden and unfinished ones, folder by folder."""
         visited: set[tuple[int, int]] = set()
-        folders = [self._folder]
+        #: Each with what its files' names begin with.
+        folders = [(self._folder, "")]
         while folders:
-            folder = folders.pop()
+            folder, prefix = folders.pop()
+            below: list[str] = []
             try:
                 identity = folder.stat()
                 if (identity.st_dev, identity.st_ino) in visited:
                     continue
                 visited.add((identity.st_dev, identity.st_ino))
-                files, below = _content(folder)
+                yield from _list(folder, prefix, below)
             except OSError as error:
                 if folder is self._folder:
                     raise _poll_error(folder, error) from error
                 yield Listing(problems=(told(quote(_text(str(folder))), f": {error.strerror}"),))
-                continue
-            folders.extend(reversed(below))
-            for start in range(0, len(files), _LISTED):
-                yield Listing(objects=tuple(self._object(*file) for file in files[start : start + _LISTED]))
+            # In their order, so that one with two names always goes by the same.
+            folders.extend((folder / name, f"{prefix}{name}/") for name in sorted(below, reverse=True))
 
     def read_object(self, found: StoredObject) -> Generator[bytes, None, None]:
         """The file's bytes, if it is still the version that was listed when it was read to its end."""
@@ -63,34 +63,31 @@ class FolderStore:
         except OSError as error:
             raise ObjectUnreadableError(told(error.strerror or type(error).__name__)) from error
 
-    def _object(self, path: str, status: os.stat_result) -> StoredObject:
-        name = _text(os.path.relpath(path, self._folder))
-        return StoredObject(
-            identity=ObjectIdentity(name, _tag(status)),
-            size=status.st_size,
-            modified=status.st_mtime,
-            address=path,
-        )
 
-
-def _content(folder: Path) -> tuple[list[tuple[str, os.stat_result]], list[Path]]:
-    """The files of a folder, each with its status, and the folders in it, each in the order of their names."""
+def _list(folder: Path, prefix: str, below: list[str]) -> Generator[Listing, None, None]:
+    """The files of a folder, in any order; the names of the folders in it are put to `below`."""
+    files: list[StoredObject] = []
     with os.scandir(folder) as entries:
-        ordered = sorted(entries, key=lambda entry: entry.name)
-    files, folders = [], []
-    for entry in ordered:
-        if entry.name.startswith(".") or entry.name.endswith(_UNFINISHED):
-            continue
-        try:
-            status = entry.stat()
-        except OSError:
-            # A link to nowhere, or gone since: neither is a data stream.
-            continue
-        if stat.S_ISDIR(status.st_mode):
-            folders.append(Path(entry.path))
-        elif stat.S_ISREG(status.st_mode):
-            files.append((entry.path, status))
-    return files, folders
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name.endswith(_UNFINISHED):
+                continue
+            try:
+                status = entry.stat()
+            except OSError:
+                # A link to nowhere, or gone since: neither is a data stream.
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                below.append(entry.name)
+            elif stat.S_ISREG(status.st_mode):
+                identity = ObjectIdentity(_text(prefix + entry.name), _tag(status))
+                files.append(
+                    StoredObject(identity=identity, size=status.st_size, modified=status.st_mtime, address=entry.path)
+                )
+            if len(files) == _LISTED:
+                yield Listing(objects=tuple(files))
+                files = []
+    if files:
+        yield Listing(objects=tuple(files))
 
 
 def _tag(status: os.stat_result) -> str:
