@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Fault: TypeAlias = int | Literal["cut", "stall"]
 
 _PATIENCE = 30.0
-_FORBIDDEN = "<Error><Code>SignatureDoesNotMatch</Code><StringToSign>s3cret</StringToSign></Error>"
+_REFUSED = "<Error><Code>AccessDenied</Code><StringToSign>s3cret</StringToSign></Error>"
 
 
 class FaultStore:
@@ -62,7 +62,7 @@ def _handler(store: FaultStore) -> type[BaseHTTPRequestHandler]:
             fault = store.fault(key)
             body = store.objects.get(key, b"") if key else store.listing().encode()
             if isinstance(fault, int) and fault != 200:
-                self._answer(fault, _FORBIDDEN.encode())
+                self._answer(fault, _REFUSED.encode())
                 return
             first = int((re.findall(r"bytes=(\d+)-", self.headers.get("Range", "")) or ["0"])[0])
             headers = {"Last-Modified": "Sun, 01 Mar 2026 10:00:00 GMT"}

@@ -86,6 +86,10 @@ class RecordedEvents:
         """Remembers the size."""
         self.objects.append(size)
 
+    def listing_problems(self, count: int) -> None:
+        """Never happens here."""
+        raise NotImplementedError
+
     def object_quarantined(self) -> None:
         """Never happens here."""
         raise NotImplementedError

@@ -94,6 +94,7 @@ _CONTRACT = {
     "webrtc_exporter_source_poll_failures_total": "source reason",
     "webrtc_exporter_source_data_timestamp_seconds": "source",
     "webrtc_exporter_source_backlog": "source",
+    "webrtc_exporter_source_listing_problems": "source",
     "webrtc_exporter_http_requests_total": "source code",
     "webrtc_exporter_http_request_duration_seconds": "source",
     "webrtc_exporter_http_rate_limit_wait_seconds_total": "source",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -40,7 +41,7 @@ class FakeStore:
 
     def list(self, prefix: str | None, *, offset: str | None, chunk_size: int) -> Iterator[object]:
         """The pages."""
-        assert (prefix, offset, chunk_size) in {(None, None, 1000), (None, "0", 1000)}
+        assert (prefix, offset, chunk_size) in {(None, None, 5000), (None, "0", 5000)}
         for page in self.listed:
             if isinstance(page, BaseException):
                 raise page
@@ -60,9 +61,10 @@ class FakeStore:
         return self.got
 
 
-def cloud(**answers: Any) -> CloudStore:  # noqa: ANN401 - passed on
-    """A store with these answers."""
-    return CloudStore(Bucket("az", "c", ""), cast("Any", FakeStore(**answers)))
+def cloud(told: list[str] | None = None, **answers: Any) -> CloudStore:  # noqa: ANN401 - passed on
+    """A store with these answers, which notes the codes that are told."""
+    codes = told if told is not None else []
+    return CloudStore(Bucket("az", "c", ""), cast("Any", FakeStore(**answers)), lambda code, _: codes.append(code))
 
 
 FOUND = StoredObject(identity=ObjectIdentity("az://c/a", "x-2"), size=2, modified=0.0, address="a")
@@ -111,6 +113,62 @@ def test_a_panic_of_the_library_ends_nothing_but_the_poll() -> None:
     assert caught.value.blame == "store"
 
 
+_DENIED = "Generic X error: Server returned non-2xx status code: 403 Forbidden: <Code>AccessDenied</Code>"
+
+
+@pytest.mark.parametrize(
+    ("listed", "codes"),
+    [
+        ([], ["200"]),
+        ([[meta()]], ["200"]),
+        ([[meta()], [meta("b")]], ["200", "200"]),
+        ([[meta()], OSError(_DENIED)], ["200", "403"]),
+        ([OSError("Generic X error: error sending request")], ["error"]),
+        ([OSError("kind: Timeout")], ["timeout"]),
+        ([PanicException("secret")], ["error"]),
+    ],
+)
+def test_each_page_is_told(listed: list[Any], codes: list[str]) -> None:
+    """The end of a listing is no request of its own, unless nothing is listed."""
+    told: list[str] = []
+    with suppress(PollError):
+        list(cloud(told, listed=listed).list_objects())
+    assert told == codes
+
+
+@pytest.mark.parametrize(
+    ("got", "code"),
+    [
+        (Answer('"x"'), "200"),
+        (Answer('"another"'), "200"),
+        (FileNotFoundError("Object at location a not found"), "404"),
+        (OSError(_DENIED), "403"),
+        (PanicException("secret"), "error"),
+    ],
+)
+def test_each_read_is_told(got: object, code: str) -> None:
+    """By what came of it."""
+    told: list[str] = []
+    with suppress(ObjectMovedError, ObjectUnreadableError):
+        list(cloud(told, got=got).read_object(FOUND))
+    assert told == [code]
+
+
+def test_a_read_that_is_not_wanted_any_more_is_told() -> None:
+    """As what it was until then."""
+    told: list[str] = []
+    pieces = cloud(told, got=Answer('"x"')).read_object(FOUND)
+    assert next(pieces) == b"["
+    pieces.close()
+    assert told == ["200"]
+
+
+def test_a_large_page_is_handed_on_in_parts() -> None:
+    """Azure lists five thousand at once; whoever looks them up holds others up meanwhile."""
+    page = [meta(f"{number}") for number in range(2500)]
+    assert [len(part.objects) for part in cloud(listed=[page]).list_objects()] == [1000, 1000, 500]
+
+
 def test_what_asks_the_process_to_stop_passes() -> None:
     """A poll is no place to hold it up."""
     with pytest.raises(KeyboardInterrupt):
@@ -137,20 +195,32 @@ _NO_CREDENTIALS = "no credentials were found: "
     [
         (
             f"Generic S3 error: {_METADATA} in 860.735µs - Server returned non-2xx status code: 403 Forbidden: denied",
-            StoreTrouble("unauthorized", "store", f"{_NO_CREDENTIALS}their service answered 403 Forbidden"),
+            StoreTrouble("unauthorized", "store", "error", f"{_NO_CREDENTIALS}their service answered 403 Forbidden"),
         ),
         (
             f"Generic S3 error: {_METADATA} in 8.5µs, after 3 retries, max_retries: 3, retry_timeout: 15s  - {_UNSENT}",
-            StoreTrouble("unauthorized", "store", f"{_NO_CREDENTIALS}{_METADATA} - {_UNSENT}"),
+            StoreTrouble("unauthorized", "store", "error", f"{_NO_CREDENTIALS}{_METADATA} - {_UNSENT}"),
         ),
         (
             f"Generic S3 error: Error performing GET https://h/b?sig=s3cret in 1.5s - {_UNSENT}",
-            StoreTrouble("unreachable", "store", f"Error performing GET https://h/b?<secret> - {_UNSENT}"),
+            StoreTrouble("unreachable", "store", "error", f"Error performing GET https://h/b?<secret> - {_UNSENT}"),
         ),
-        ("Generic X error: \x1b[2J", StoreTrouble("unreachable", "object", r"'\x1b[2J'")),
-        ("y" * 500, StoreTrouble("unreachable", "object", "y" * 199 + "\N{HORIZONTAL ELLIPSIS}")),
-        ("status code: 418 I'm a teapot", StoreTrouble("http_status", "object", "418 I'm a teapot")),
-        ("status code: 408", StoreTrouble("http_status", "store", "408")),
+        ("Generic X error: \x1b[2J", StoreTrouble("unreachable", "object", "error", r"'\x1b[2J'")),
+        ("y" * 500, StoreTrouble("unreachable", "object", "error", "y" * 199 + "\N{HORIZONTAL ELLIPSIS}")),
+        ("status code: 418 I'm a teapot", StoreTrouble("http_status", "object", "418", "418 I'm a teapot")),
+        ("status code: 408", StoreTrouble("http_status", "store", "408", "408")),
+        (
+            "status code: 403 Forbidden: <Error><Code>AuthenticationFailed</Code>",
+            StoreTrouble("unauthorized", "store", "403", "403 Forbidden (AuthenticationFailed)"),
+        ),
+        (
+            "status code: 403 Forbidden: <Error><Code>AccessDenied</Code>",
+            StoreTrouble("permission", "permission", "403", "403 Forbidden (AccessDenied)"),
+        ),
+        (
+            "Generic GCS error: Header: Content-Length Header missing from response",
+            StoreTrouble("malformed", "object", "200", "Header: Content-Length Header missing from response"),
+        ),
     ],
 )
 def test_errors_are_understood(text: str, trouble: StoreTrouble) -> None:

@@ -81,9 +81,9 @@ async def test_what_passes_is_not_noticed(
 @pytest.mark.parametrize(
     ("fault", "quarantined", "told"),
     [
-        (503, 0, "503 Service Unavailable (SignatureDoesNotMatch)"),
-        (429, 0, "429 Too Many Requests (SignatureDoesNotMatch)"),
-        (403, 1, "403 Forbidden (SignatureDoesNotMatch)"),
+        (503, 0, "503 Service Unavailable (AccessDenied)"),
+        (429, 0, "429 Too Many Requests (AccessDenied)"),
+        (403, 1, "403 Forbidden (AccessDenied)"),
         ("cut", 1, "cannot be read: HTTP error: request or response body error"),
         ("stall", 0, "cannot be read: no answer in time"),
         (404, 1, "it is listed, but not there in that version"),
@@ -139,7 +139,9 @@ async def test_lost_permission_gives_nothing_up(store: FaultStore) -> None:
     polls = Polls(store)
     async with open_source(polls.settings, polls.events) as source:
         for _ in range(10):
-            await source.poll(polls.intake)
+            with pytest.raises(PollError, match="lets none of 6 be read: cannot be read: 403 Forbidden") as caught:
+                await source.poll(polls.intake)
+            assert caught.value.reason == "permission"
             polls.intake.time += 1000
         assert (polls.events.quarantined, polls.events.backlogs[-1]) == (0, 6)
         store.faults.clear()
@@ -165,10 +167,10 @@ async def test_gaps_between_tries_grow(store: FaultStore) -> None:
 @pytest.mark.parametrize(
     ("fault", "reason", "told"),
     [
-        (403, "permission", "403 Forbidden (SignatureDoesNotMatch)"),
-        (401, "unauthorized", "401 Unauthorized (SignatureDoesNotMatch)"),
-        (404, "not_found", "404 Not Found (SignatureDoesNotMatch)"),
-        (503, "http_status", "503 Service Unavailable (SignatureDoesNotMatch)"),
+        (403, "permission", "403 Forbidden (AccessDenied)"),
+        (401, "unauthorized", "401 Unauthorized (AccessDenied)"),
+        (404, "not_found", "404 Not Found (AccessDenied)"),
+        (503, "http_status", "503 Service Unavailable (AccessDenied)"),
         ("stall", "timeout", "no answer in time"),
     ],
 )

@@ -15,6 +15,7 @@ from exporter.sources.watchrtc.location import Bucket, cloud_bucket
 from tests.watchrtc_support import RecordedEvents, read_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 S3 = Bucket("s3", "bucket", "")
@@ -167,6 +168,55 @@ def test_plain_http_needs_no_second_word(monkeypatch: pytest.MonkeyPatch) -> Non
         open_cloud(S3, options)
     assert [config.get("allow_http") for config in made] == ["true", None, "false"]
     assert made[0]["read_timeout"] == "15s"
+
+
+def test_google_is_read_from_with_a_header_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library takes headers only where it is given all about its client apart; no option may get lost by that."""
+    from obstore import store  # noqa: PLC0415 - to be replaced
+
+    made: list[dict[str, dict[str, object]]] = []
+    others = {"prefix", "retry_config"}
+    monkeypatch.setattr(
+        store,
+        "GCSStore",
+        lambda *_, **given: made.append({name: value for name, value in given.items() if name not in others}),
+    )
+    options = {
+        "bearer_token": "x",
+        "base_url": "http://x",
+        "GOOGLE_TIMEOUT": "1m",
+        "user_agent": "we",
+        "proxy_url": "p",
+    }
+    open_cloud(Bucket("gs", "bucket", "folder"), options)
+    given = {"connect_timeout": "5s", "read_timeout": "15s", "timeout": "6h", "allow_http": "true", **options}
+    assert made == [
+        {"config": given},
+        {
+            "config": {"bearer_token": "x", "base_url": "http://x"},
+            "client_options": {
+                "default_headers": {"Accept-Encoding": "gzip"},
+                "connect_timeout": "5s",
+                "read_timeout": "15s",
+                "timeout": "1m",
+                "allow_http": "true",
+                "user_agent": "we",
+                "proxy_url": "p",
+            },
+        },
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(cloud_options._OF_CLIENT))  # noqa: SLF001 - of the library, not of ours
+def test_what_is_of_the_client_the_library_takes_so(name: str) -> None:
+    """By the same name as among all options."""
+    from obstore.store import GCSStore  # noqa: PLC0415 - an extra
+
+    value = "1s" if name.endswith(("timeout", "interval")) else "1" if name.endswith(("host", "size")) else "true"
+    options = {"bearer_token": "x"}
+    make: Callable[..., object] = GCSStore
+    assert make("bucket", config={**options, name: value})
+    assert make("bucket", config=options, client_options={name: value})
 
 
 class TestWithoutTheExtra:

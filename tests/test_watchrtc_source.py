@@ -194,13 +194,22 @@ async def test_a_file_that_cannot_be_read_is_told_once(
     assert len(caplog.messages) == 2
 
 
+async def test_many_files_that_cannot_be_read_are_told_in_few_words(caplog: pytest.LogCaptureFixture) -> None:
+    """Twenty by name, and how many there are."""
+    await poll(MemoryStore(**{f"f{number:02}": ObjectUnreadableError("no way") for number in range(30)}))
+    assert len(caplog.messages) == 21
+    assert caplog.messages[19] == "source watch: f19: cannot be read: no way"
+    assert caplog.messages[20] == "source watch: and 10 more of the kind"
+
+
 async def test_parts_that_cannot_be_listed_are_told(caplog: pytest.LogCaptureFixture) -> None:
     """And the rest is read."""
     store = MemoryStore(a=rooms("a"))
     store.problems = ("below: no way",)
-    intake, _ = await poll(store)
+    intake, events = await poll(store)
     assert intake.room_ids == ["a"]
     assert caplog.messages == ["source watch: below: no way"]
+    assert events.problems == [1]
 
 
 async def test_a_file_that_is_never_readable_is_given_up() -> None:

@@ -63,10 +63,17 @@ class RecordedEvents:
         self.sizes: list[int] = []
         self.backlogs: list[int] = []
         self.quarantined = 0
+        self.codes: list[str] = []
+        self.problems: list[int] = []
 
     def http_request(self, code: str, seconds: float) -> None:
-        """Never happens here."""
-        raise NotImplementedError
+        """Remembers the code."""
+        assert seconds >= 0
+        self.codes.append(code)
+
+    def listing_problems(self, count: int) -> None:
+        """Remembers the count."""
+        self.problems.append(count)
 
     def rate_limit_wait(self, seconds: float) -> None:
         """Never happens here."""

@@ -87,11 +87,23 @@ EXPORTER_FAMILIES: tuple[Family, ...] = (
         "What is known and not yet ingested: peers and sessions to ask for, objects to read.",
         _SOURCE,
     ),
-    _family("http_requests_total", "counter", "HTTP requests to the vendor, by status or failure.", ("source", "code")),
+    _family(
+        "source_listing_problems",
+        "gauge",
+        "Folders and keys that the last listing of the store could not take in; the log names them.",
+        _SOURCE,
+    ),
+    _family(
+        "http_requests_total",
+        "counter",
+        "HTTP requests to the vendor or object store, by status or failure. Object stores: pages listed and reads, by"
+        " the last answer; what their library repeats by itself is not counted.",
+        ("source", "code"),
+    ),
     _family(
         "http_request_duration_seconds",
         "histogram",
-        "Length of HTTP requests to the vendor.",
+        "Length of HTTP requests to the vendor or object store, repeats by its library included.",
         _SOURCE,
         unit="seconds",
         bounds=(0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0),

@@ -45,6 +45,7 @@ class SourceEvents:
         self._object_bytes = instruments.counter("object_bytes_read", source=source)
         self._quarantined = instruments.counter("objects_quarantined", source=source)
         self._backlog = instruments.gauge("source_backlog", source=source)
+        self._listing_problems = instruments.gauge("source_listing_problems", source=source)
 
     def http_request(self, code: str, seconds: float) -> None:
         """Counts a request by its status or failure."""
@@ -59,6 +60,10 @@ class SourceEvents:
         """Counts a file or object of `size` stored bytes."""
         self._objects.inc()
         self._object_bytes.inc(size)
+
+    def listing_problems(self, count: int) -> None:
+        """Shows how much could not be listed."""
+        self._listing_problems.set(count)
 
     def object_quarantined(self) -> None:
         """Counts a file or object that is left until it changes."""

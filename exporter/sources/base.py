@@ -143,7 +143,10 @@ class Events(Protocol):
     """What a source tells about its own doings; each call is cheap and thread-safe."""
 
     def http_request(self, code: str, seconds: float) -> None:
-        """One HTTP request was answered with `code`, or failed before an answer (`error`, `timeout`)."""
+        """One HTTP request was answered with `code`, or failed before an answer (`error`, `timeout`).
+
+        Where a library asks in our place, that is what it makes known: its last answer, and the seconds until then.
+        """
         ...
 
     def rate_limit_wait(self, seconds: float) -> None:
@@ -152,6 +155,10 @@ class Events(Protocol):
 
     def object_read(self, size: int) -> None:
         """A file or object of `size` stored bytes was read."""
+        ...
+
+    def listing_problems(self, count: int) -> None:
+        """So many folders and keys could not be listed in the last poll; the rest was."""
         ...
 
     def object_quarantined(self) -> None:

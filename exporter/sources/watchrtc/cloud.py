@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import time
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from exporter.sources.base import ObjectIdentity, PollError
 from exporter.sources.watchrtc.cloud_errors import is_of_library, understand
@@ -15,13 +16,22 @@ if TYPE_CHECKING:
     from obstore import ObjectMeta
     from obstore.store import AzureStore, GCSStore, S3Store
 
-    from exporter.sources.watchrtc.location import Bucket
+    from exporter.sources.watchrtc.location import Bucket, Scheme
+
+    Store: TypeAlias = S3Store | GCSStore | AzureStore
+    #: Is told of each request how it was answered (`exporter.sources.base.Events.http_request`).
+    Tell: TypeAlias = Callable[[str, float], None]
 
 _T = TypeVar("_T")
 
 _CHUNK = 1 << 20
-#: As many as one answer of a store lists.
+#: As many as one answer lists, so that a part of the listing is one request.
+_ANSWERED: dict[Scheme, int] = {"s3": 1000, "gs": 1000, "az": 5000}
+#: As many as are handed on at once.
 _LISTED = 1000
+#: Google sends what is stored with `Content-Encoding: gzip` without its length, which the library insists on: from some
+#: 9 MB on always, below unless gzip is asked for (apache/arrow-rs-object-store#774).
+_GOOGLE_PART = 8 << 20
 #: A character past `/`: as an offset it leaves out what lies under a part that is empty, `.` or `..`.
 _AFTER_SLASH = "0"
 
@@ -29,15 +39,20 @@ _AFTER_SLASH = "0"
 class CloudStore:
     """Lists and reads the objects of a bucket."""
 
-    def __init__(self, bucket: Bucket, store: S3Store | GCSStore | AzureStore) -> None:
+    def __init__(self, bucket: Bucket, store: Store, tell: Tell, *, reading: Store | None = None) -> None:
         """Makes the store; nothing is asked yet.
 
         Args:
             bucket: where the objects lie, for their names.
             store: the library's, with the bucket's folder as its prefix.
+            tell: is told of each page and each read: the status of the answer, as far as the library shows it, and the
+                seconds that were waited for it. What the library asks again by itself it does not show.
+            reading: the library's for reading, where that is another one.
         """
         self._bucket = bucket
         self._store = store
+        self._tell = tell
+        self._reading = reading or store
 
     def list_objects(self) -> Generator[Listing, None, None]:
         """Every object, a page at a time."""
@@ -47,19 +62,46 @@ class CloudStore:
 
     def read_object(self, found: StoredObject) -> Generator[bytes, None, None]:
         """The object's bytes, if it is still the version that was listed."""
+        if self._bucket.scheme != "gs" or found.size <= _GOOGLE_PART:
+            yield from self._read(found, None)
+            return
+        for start in range(0, found.size, _GOOGLE_PART):
+            yield from self._read(found, (start, min(start + _GOOGLE_PART, found.size)))
+
+    def _read(self, found: StoredObject, part: tuple[int, int] | None) -> Generator[bytes, None, None]:
+        """The bytes of an object, or of a part of it: from its first byte to the one before its last."""
+        pieces = self._answer(found, part)
+        code, waited = "200", 0.0
         try:
-            answer = self._store.get(found.address)
-            _check_same(found, answer.meta)
-            yield from answer.stream(min_chunk_size=_CHUNK)
+            while True:
+                asked = time.monotonic()
+                try:
+                    piece = next(pieces, None)
+                finally:
+                    waited += time.monotonic() - asked
+                if piece is None:
+                    return
+                yield piece
         except (ObjectMovedError, GeneratorExit):
             raise
         except FileNotFoundError:
+            code = "404"
             raise ObjectMovedError from None
         except BaseException as error:
             if not is_of_library(error):
                 raise
             trouble = understand(error)
+            code = trouble.code
             raise ObjectUnreadableError(trouble.text, trouble.blame) from None
+        finally:
+            self._tell(code, waited)
+
+    def _answer(self, found: StoredObject, part: tuple[int, int] | None) -> Generator[bytes, None, None]:
+        path = found.address
+        answer = self._reading.get(path, options={"range": part}) if part else self._reading.get(path)
+        if _tag(answer.meta) != found.identity.tag:
+            raise ObjectMovedError
+        yield from answer.stream(min_chunk_size=_CHUNK)
 
     def _list(self, folder: str) -> Generator[Listing, None, Sequence[str]]:
         """A folder with all below it, where that is possible; else its own objects, and the folders below are returned.
@@ -73,7 +115,7 @@ class CloudStore:
         else:
             return ()
         try:
-            parts = _asked(lambda: self._store.list_with_delimiter(folder or None), self._bucket)
+            parts = self._asked(lambda: self._store.list_with_delimiter(folder or None))
         except _OddKeyError as error:
             trouble = told(f"{self._bucket}: a key cannot be read, and some beside it not either: ", quote(error))
             yield Listing(problems=(trouble,))
@@ -87,27 +129,48 @@ class CloudStore:
         return parts["common_prefixes"]
 
     def _pages(self, folder: str, offset: str | None) -> Iterator[Listing]:
-        pages = iter(self._store.list(folder or None, offset=offset, chunk_size=_LISTED))
-        while (page := _asked(lambda: next(pages, None), self._bucket)) is not None:
+        pages = iter(self._store.list(folder or None, offset=offset, chunk_size=_ANSWERED[self._bucket.scheme]))
+        page = self._asked(lambda: next(pages, None))
+        while page is not None:
             yield from self._page(page)
+            # After the last page nothing is asked.
+            page = self._asked(lambda: next(pages, None), was_request=lambda answer: answer is not None)
 
     def _page(self, page: Sequence[ObjectMeta]) -> Iterator[Listing]:
-        objects = tuple(
-            StoredObject(
-                identity=ObjectIdentity(f"{self._bucket}/{meta['path']}", _tag(meta)),
-                size=meta["size"],
-                modified=meta["last_modified"].timestamp(),
-                address=meta["path"],
+        for start in range(0, len(page), _LISTED):
+            objects = tuple(
+                StoredObject(
+                    identity=ObjectIdentity(f"{self._bucket}/{meta['path']}", _tag(meta)),
+                    size=meta["size"],
+                    modified=meta["last_modified"].timestamp(),
+                    address=meta["path"],
+                )
+                for meta in page[start : start + _LISTED]
             )
-            for meta in page
-        )
-        if objects:
             yield Listing(objects=objects)
 
+    def _asked(self, ask: Callable[[], _T], *, was_request: Callable[[_T], bool] = lambda _: True) -> _T:
+        """The answer to a question about the store as a whole.
 
-def _check_same(found: StoredObject, meta: ObjectMeta) -> None:
-    if _tag(meta) != found.identity.tag:
-        raise ObjectMovedError
+        Raises:
+            PollError: it was not answered.
+            _OddKeyError: the library cannot address one of the keys.
+        """
+        started = time.monotonic()
+        try:
+            answer = ask()
+        except BaseException as error:
+            if not is_of_library(error):
+                raise
+            trouble = understand(error)
+            self._tell(trouble.code, time.monotonic() - started)
+            if type(error).__name__ == "InvalidPathError":
+                raise _OddKeyError(trouble.text) from None
+            msg = told(f"{self._bucket}: cannot be listed: ", quote(trouble.text))
+            raise PollError(trouble.failure, msg) from None
+        if was_request(answer):
+            self._tell("200", time.monotonic() - started)
+        return answer
 
 
 def _tag(meta: ObjectMeta) -> str:
@@ -119,22 +182,3 @@ def _tag(meta: ObjectMeta) -> str:
 
 class _OddKeyError(Exception):
     """The library cannot address a key; the text names it."""
-
-
-def _asked(ask: Callable[[], _T], bucket: Bucket) -> _T:
-    """The answer to a question about the store as a whole.
-
-    Raises:
-        PollError: it was not answered.
-        _OddKeyError: the library cannot address one of the keys.
-    """
-    try:
-        return ask()
-    except BaseException as error:
-        if not is_of_library(error):
-            raise
-        trouble = understand(error)
-        if type(error).__name__ == "InvalidPathError":
-            raise _OddKeyError(trouble.text) from None
-        msg = told(f"{bucket}: cannot be listed: ", quote(trouble.text))
-        raise PollError(trouble.failure, msg) from None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING
 
 from exporter.sources.watchrtc.cloud import CloudStore
 from exporter.sources.watchrtc.cloud_errors import is_of_library
@@ -13,11 +14,10 @@ from exporter.values import MASK, Url
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from obstore.store import AzureStore, GCSStore, RetryConfig, S3Store
+    from obstore.store import RetryConfig
 
+    from exporter.sources.watchrtc.cloud import Store, Tell
     from exporter.sources.watchrtc.location import Bucket
-
-_Store: TypeAlias = "S3Store | GCSStore | AzureStore"
 
 #: What the library would take otherwise: half a minute for all of an object, no end to waiting for its next byte.
 _TIMEOUTS = {"timeout": "6h", "connect_timeout": "5s", "read_timeout": "15s"}
@@ -27,6 +27,33 @@ _RETRY: RetryConfig = {
     "retry_timeout": timedelta(seconds=15),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=2), "base": 2},
 }
+#: Google decompresses what is stored with `Content-Encoding: gzip` for those who do not ask for gzip. Not for listings:
+#: a server may compress them then, and the library decompresses nothing.
+_AS_STORED = {"Accept-Encoding": "gzip"}
+#: What the library takes either all as options of the store, or all apart, where headers can be given too.
+_OF_CLIENT = frozenset(
+    {
+        "allow_http",
+        "allow_invalid_certificates",
+        "connect_timeout",
+        "default_content_type",
+        "http1_only",
+        "http2_keep_alive_interval",
+        "http2_keep_alive_timeout",
+        "http2_keep_alive_while_idle",
+        "http2_max_frame_size",
+        "http2_only",
+        "pool_idle_timeout",
+        "pool_max_idle_per_host",
+        "proxy_ca_certificate",
+        "proxy_excludes",
+        "proxy_url",
+        "randomize_addresses",
+        "read_timeout",
+        "timeout",
+        "user_agent",
+    }
+)
 #: Options of Google's that the library reads files or keys by as soon as a store is opened.
 _CREDENTIALS = re.compile("service_account|credentials", re.IGNORECASE)
 _PARSE = re.compile(r"failed to parse .* as (\w+)", re.DOTALL)
@@ -46,12 +73,13 @@ class OptionError(ValueError):
         self.option = option
 
 
-def open_cloud(bucket: Bucket, options: Mapping[str, str]) -> CloudStore:
+def open_cloud(bucket: Bucket, options: Mapping[str, str], tell: Tell = lambda *_: None) -> CloudStore:
     """Opens a bucket; nothing is asked of it yet.
 
     Args:
         bucket: where the objects lie.
         options: endpoint, region, credentials, time limits, as the library names them.
+        tell: is told of each request, as `CloudStore` says.
 
     Raises:
         ExtraMissingError: the library is not there.
@@ -69,14 +97,31 @@ def open_cloud(bucket: Bucket, options: Mapping[str, str]) -> CloudStore:
             # Whoever writes http:// out means it; the library wants to be told twice.
             if value.lower().startswith("http:"):
                 config.setdefault("allow_http", "true")
-    makers: dict[str, Callable[..., _Store]] = {"s3": stores.S3Store, "gs": stores.GCSStore, "az": stores.AzureStore}
+    makers: dict[str, Callable[..., Store]] = {"s3": stores.S3Store, "gs": stores.GCSStore, "az": stores.AzureStore}
+    make = partial(makers[bucket.scheme], bucket.name, prefix=bucket.prefix or None, retry_config=_RETRY)
+    reading = None
     try:
-        store = makers[bucket.scheme](bucket.name, prefix=bucket.prefix or None, config=config, retry_config=_RETRY)
+        store = make(config=config)
+        if bucket.scheme == "gs":
+            reading = make(**_apart(config))
     except BaseException as error:
         if not is_of_library(error):
             raise
         raise _option_error(error, bucket, options) from None
-    return CloudStore(bucket, store)
+    return CloudStore(bucket, store, tell, reading=reading)
+
+
+def _apart(config: Mapping[str, str]) -> dict[str, dict[str, object]]:
+    """The options for Google as the library takes them beside headers."""
+    options: dict[str, object] = {}
+    of_client: dict[str, object] = {"default_headers": _AS_STORED}
+    for name, value in config.items():
+        plain = name.lower().removeprefix("google_")
+        if plain in _OF_CLIENT:
+            of_client[plain] = value
+        else:
+            options[name] = value
+    return {"config": options, "client_options": of_client}
 
 
 def option_problems(bucket: Bucket, options: Mapping[str, str]) -> list[tuple[str | None, str]]:

@@ -7,13 +7,14 @@ import logging
 from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from exporter.sources.base import Delivery, PollError
+from exporter.sources.base import Delivery
 from exporter.sources.text import printable
 from exporter.sources.watchrtc.cloud_options import open_cloud
 from exporter.sources.watchrtc.folder import FolderStore
 from exporter.sources.watchrtc.location import cloud_bucket, local_folder
 from exporter.sources.watchrtc.patience import MOST_TRIES, Patience
 from exporter.sources.watchrtc.reader import read_deliveries
+from exporter.sources.watchrtc.setbacks import Setbacks
 from exporter.sources.watchrtc.stores import ObjectMovedError, ObjectUnreadableError
 from exporter.told import quote, told
 
@@ -32,8 +33,8 @@ _T = TypeVar("_T")
 
 #: Objects that are held at once of those that wait; more of them wait for a later poll, the oldest come first.
 _MOST_WAITING = 10_000
-#: Reads in a row that the store did not answer; then it is not asked any more until the next poll.
-_MOST_UNANSWERED = 3
+#: Troubles that one poll adds to the log, each with a line of its own.
+_MOST_TOLD = 20
 
 
 class _NotReadError(Exception):
@@ -65,33 +66,33 @@ class WatchRtcSource:
         self._patience.keep_only(found.failing)
         left = found.unread
         self._events.backlog(left)
-        unanswered = 0
-        try:
-            for each in found.due():
-                try:
-                    await self._read(each, intake)
-                except _NotReadError as error:
-                    if await self._failed(each, error, intake, now, found.troubles):
-                        left -= 1
-                        self._events.backlog(left)
-                    unanswered = unanswered + 1 if error.blame == "store" else 0
-                    if unanswered == _MOST_UNANSWERED:
-                        raise _unanswered(error) from None
-                else:
-                    self._patience.read(each.identity, now)
+        setbacks = Setbacks()
+        for each in found.due():
+            try:
+                await self._read(each, intake)
+            except _NotReadError as error:
+                if await self._failed(each, error, intake, now, found.troubles):
                     left -= 1
                     self._events.backlog(left)
-                    unanswered = 0
-        finally:
-            self._warn(found.troubles)
+                setbacks.failed(error.blame, error.trouble)
+            else:
+                self._patience.read(each.identity, now)
+                left -= 1
+                self._events.backlog(left)
+                setbacks.read()
+        setbacks.end()
+        # Not where the poll fails: that tells enough, and each object would say the same.
+        self._warn(found.troubles)
 
     async def _find(self, intake: Intake, now: float) -> _Found:
         """Lists the store page by page, and keeps what is new of each."""
         found = _Found(self._patience.failing)
+        problems = 0
         pages = self._store.list_objects()
         with closing(pages):
             while page := await _in_thread(next, pages, None):
                 found.troubles += page.problems
+                problems += len(page.problems)
                 unread = set(await intake.unread([each.identity for each in page.objects]))
                 for each in page.objects:
                     if each.identity in unread:
@@ -100,6 +101,7 @@ class WatchRtcSource:
                         due = not young and self._patience.may_try(each.identity, now)
                         found.add(each, due=due)
                         found.troubles += [said] if not due and (said := self._patience.told(each.identity)) else []
+        self._events.listing_problems(problems)
         return found
 
     async def _failed(
@@ -137,9 +139,11 @@ class WatchRtcSource:
 
     def _warn(self, troubles: list[str]) -> None:
         """Logs a trouble when it begins, not at every poll."""
-        for trouble in troubles:
-            if trouble not in self._troubles:
-                logger.warning("source %s: %s", self._settings.name, trouble)
+        new = [trouble for trouble in troubles if trouble not in self._troubles]
+        for trouble in new[:_MOST_TOLD]:
+            logger.warning("source %s: %s", self._settings.name, trouble)
+        if len(new) > _MOST_TOLD:
+            logger.warning("source %s: and %d more of the kind", self._settings.name, len(new) - _MOST_TOLD)
         self._troubles = frozenset(troubles)
 
 
@@ -147,7 +151,11 @@ class WatchRtcSource:
 async def open_source(settings: WatchRtcSettings, events: Events) -> AsyncIterator[Source]:
     """Opens the store that the settings name."""
     bucket = cloud_bucket(settings.url)
-    store = open_cloud(bucket, settings.options()) if bucket else FolderStore(local_folder(settings.url))
+    store = (
+        open_cloud(bucket, settings.options(), events.http_request)
+        if bucket
+        else FolderStore(local_folder(settings.url))
+    )
     yield WatchRtcSource(settings, store, events)
 
 
@@ -187,11 +195,6 @@ class _Found:
             self._waiting.values(),
             key=lambda found: (found.identity in self._failed_before, found.modified, found.identity),
         )[:_MOST_WAITING]
-
-
-def _unanswered(error: _NotReadError) -> PollError:
-    message = f"the store lists its objects, but {_MOST_UNANSWERED} in a row could not be read: "
-    return PollError("unreachable", told(message, quote(error.trouble)))
 
 
 def _next(deliveries: Iterator[Delivery]) -> Delivery | None:
