@@ -3,9 +3,10 @@
 PYTHON ?= python3
 RUN := .venv/bin
 SPEED ?= 60
+EMULATORS := tests/stores/emulators
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint dashboards rules readme bench year lock clean
+.PHONY: help demo test emulators lint dashboards rules readme bench year lock clean
 
 help: ## this list
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -13,8 +14,10 @@ help: ## this list
 demo: .venv/runtime ## simulated calls of both vendors on http://localhost:10210/metrics
 	$(RUN)/python -m exporter demo --speed $(SPEED)
 
-test: .venv/dev ## all tests, with the coverage gate
+test: .venv/dev emulators ## all tests, with the coverage gate
 	$(RUN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+emulators: $(EMULATORS)/node_modules/.package-lock.json ## Azurite, for the tests with object stores (needs npm)
 
 lint: .venv/dev ## ruff and mypy
 	$(RUN)/ruff check .
@@ -36,12 +39,13 @@ bench: .venv/dev ## what scraping and sending cost, against other libraries on t
 year: .venv/dev ## a simulated year of 2 million sessions: size of state and memory (takes hours)
 	$(RUN)/python -m tests.year $(ARGS)
 
-lock: .venv/dev ## pin the newest allowed versions, with hashes (needs uv)
+lock: .venv/dev ## pin the newest allowed versions, with hashes (needs uv and npm)
 	cd requirements && uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header runtime.in -o runtime.txt
 	cd requirements && uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header dev.in -o dev.txt
+	cd $(EMULATORS) && rm -f package-lock.json && npm install --package-lock-only
 
 clean: ## forget the environment and all that was built
-	rm -rf .venv build dist
+	rm -rf .venv build dist $(EMULATORS)/node_modules
 
 .venv/runtime: requirements/runtime.txt
 	$(PYTHON) -m venv .venv
@@ -53,3 +57,7 @@ clean: ## forget the environment and all that was built
 	$(RUN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
 	$(RUN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
 	@touch $@ .venv/runtime
+
+# npm writes it when all is there. Without npm the tests that need Azurite are left out, and say so.
+$(EMULATORS)/node_modules/.package-lock.json: $(EMULATORS)/package-lock.json
+	@if command -v npm >/dev/null; then cd $(EMULATORS) && npm ci --loglevel=error; else echo "npm is not on PATH"; fi

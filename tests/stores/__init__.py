@@ -1,0 +1,1 @@
+"""The watchRTC source over real stores: one small adapter for each of them, and scenarios that each goes through."""
