@@ -175,7 +175,8 @@ class _Watched:
 
     def __init__(self, intake: Intake, stand: Stand) -> None:
         self._intake, self._stand = intake, stand
-        self.now, self.due_tasks = intake.now, intake.due_tasks
+        self.now, self.is_mine = intake.now, intake.is_mine
+        self.due_tasks, self.waiting_tasks, self.fact = intake.due_tasks, intake.waiting_tasks, intake.fact
 
     async def deliver(self, delivery: Delivery) -> Receipt:
         receipt = await self._intake.deliver(delivery)
