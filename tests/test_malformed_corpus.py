@@ -207,7 +207,7 @@ def label_counts(counts: dict[tuple[str, ...], float], family: str, source: str)
 def write_configuration(folder: Path, base_url: str) -> Path:
     """Both sources; the 100ms one asks for each peer at once and does not tire."""
     config = folder / "config.yaml"
-    peer_stats = {"requests_per_second": 1000, "settle_delay": "0s", "recheck_after": [], "give_up_after": "200y"}
+    peer_stats = {"requests_per_second": 1000, "settle_delay": "0s", "recheck_after": [], "give_up_after": "10d"}
     hundredms = {
         "name": "prod",
         "type": "100ms",

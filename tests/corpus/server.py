@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
@@ -35,7 +36,7 @@ class CorpusVendor(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}/v2"
 
     def sessions(self) -> bytes:
-        """The listing, which is without fault: the session ended long ago."""
+        """The listing, which is without fault: the peers left long ago, their session has just ended."""
         times = {"joined_at": "2025-02-06T12:05:50Z", "left_at": "2025-02-06T12:06:20Z"}
         peers = {peer_id: {"id": peer_id, "role": "host", **times} for peer_id in self.documents}
         row = {
@@ -44,7 +45,7 @@ class CorpusVendor(ThreadingHTTPServer):
             "active": False,
             "peers": peers,
             "created_at": times["joined_at"],
-            "updated_at": times["left_at"],
+            "updated_at": datetime.now(UTC).isoformat(),
         }
         return json.dumps({"limit": 100, "data": [row], "last": SESSION_ID}).encode()
 
