@@ -104,6 +104,14 @@ class TestPeerByTime:
             "round_trip_time",
         )
 
+    def test_reasons_with_nearly_equal_time(self) -> None:
+        """A window is as long as the median gap, which may have half a millisecond: no time is rounded away."""
+        assessed = of_peer(
+            audio({"packet_loss_ratio": 0.1, "seconds": 29.997500000000002}),
+            video({"freezes": 2.0, "seconds": 29.9985}),
+        )
+        assert verdict(assessed) == ("poor", "freeze")
+
     def test_short_streams_together(self) -> None:
         """Streams that are too short each can make a peer that is long enough."""
         assessed = of_peer(losses(0.0, seconds=6.0), video({"freezes": 0.0, "seconds": 6.0}))

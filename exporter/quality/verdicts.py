@@ -44,6 +44,8 @@ UNMEASURED: Final[Levels] = (_MISSING,) * len(REASONS)
 _ROUNDING: Final = 1e-9
 #: Unix seconds as floats are off by less than a millionth of a second, and so are window lengths made of them.
 _CLOCK_ROUNDING: Final = 1e-6
+#: Times are made of whole milliseconds, and of medians of them, which may lie half-way between two.
+_TIMES_PER_SECOND: Final = 2000
 
 
 class Judgement(NamedTuple):
@@ -155,8 +157,12 @@ def judge(
         verdict = "fair"
     else:
         return Judgement("good")
-    # In milliseconds, so that equal times stay equal and the order of the reasons decides.
-    causes = [(-round(spent, 3), REASONS.index(at.reason)) for at, spent in times.items() if at.verdict == verdict]
+    # In whole numbers, so that equal times stay equal and the order of the reasons decides.
+    causes = [
+        (-round(spent * _TIMES_PER_SECOND), REASONS.index(at.reason))
+        for at, spent in times.items()
+        if at.verdict == verdict
+    ]
     return Judgement(verdict, REASONS[min(causes)[1]] if causes else by_means.reason)
 
 
