@@ -73,6 +73,14 @@ def test_a_peer_counts_once_with_its_verdict_and_means() -> None:
     assert not any(series[0] == "webrtc_peer_session_mos" for series in once)
 
 
+def test_a_mean_falls_into_the_bucket_that_it_equals() -> None:
+    """The mean of 1.1, 2 and 2.9 % is 2 %, which floats miss: it belongs to le="0.02" all the same."""
+    once, _ = adds(report(peer("p1", audio([0.011, 0.020, 0.029]))))
+    loss = once["webrtc_peer_session_packet_loss_ratio", "prod", "standup", "send", "audio"]
+    assert loss.index(1.0) == 3
+    assert 0.02 < loss[-1] < 0.02 + 1e-15
+
+
 def test_a_summary_counts_its_stay_and_no_samples() -> None:
     """watchRTC: the peer's duration under the stream's verdict; there are no samples to observe."""
     once, growing = adds(summarised(0.02))

@@ -101,6 +101,25 @@ def test_growth_adds_the_difference(desk: Desk) -> None:
     assert desk.samples() == 5.0
 
 
+def test_what_fell_is_not_added_again_when_it_rises(desk: Desk) -> None:
+    """More samples can make the median gap, and with it windows, shorter: the counter waits until it is passed."""
+    seconds = ("webrtc_media_seconds_total", "prod", "standup", "send", "audio", "good")
+    for samples, step, counted in ((2, 60.0, 120.0), (3, 10.0, 120.0), (13, 10.0, 130.0), (14, 10.0, 140.0)):
+        desk.deliver(report(peer("p1", audio([0.0] * samples, step))))
+        assert (desk.count(*seconds), desk.samples()) == (counted, samples)
+
+
+def test_a_report_that_knows_less_of_its_session_takes_nothing_back(desk: Desk) -> None:
+    """A listing that lagged behind knew fewer peers and an earlier end; its peers may be the last to be reported."""
+    late = report(peer("p2"), end=START + 90.0)
+    known = replace(late, session=replace(late.session, peers=2))
+    desk.deliver(known)
+    desk.deliver(report(peer("p1"), end=START + 60.0))
+    assert desk.ledger.session(key()) == known.session
+    desk.deliver(replace(report(peer("p3")), session=replace(known.session, peers=3, end=START + 100.0)))
+    assert desk.ledger.session(key()) == replace(known.session, peers=3, end=START + 100.0)
+
+
 def test_what_shrank_or_merely_changed_is_a_duplicate(desk: Desk) -> None:
     """Fewer windows, or as many with other values, change nothing."""
     desk.deliver(report(peer("p1", audio([0.0, 0.0, 0.0]))))

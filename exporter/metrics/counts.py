@@ -48,6 +48,10 @@ _SAMPLE_VALUES = (
 )
 
 
+#: Means of decimal numbers miss the number that they are by a rounding error, which is behind these digits.
+_DIGITS = 12
+
+
 class PeerIncrements(Struct, frozen=True, kw_only=True):
     """What one peer's stay adds."""
 
@@ -117,7 +121,7 @@ class CountRules:
         bounds = self._bounds[series[0]]
         vector = increments.setdefault(series, [0.0] * (len(bounds) + 2))
         # A value that equals a bound belongs to its bucket: `le` is "less or equal".
-        vector[bisect_left(bounds, value)] += 1.0
+        vector[bisect_left(bounds, round(value, _DIGITS))] += 1.0
         vector[-1] += value
 
 
@@ -149,3 +153,11 @@ def grown(before: Increments, now: Increments) -> Increments:
         if any(step):
             difference[series] = step
     return difference
+
+
+def highest(before: Increments, now: Increments) -> Increments:
+    """What has been counted of a report after what is `grown` was added, too: the more of both."""
+    return now | {
+        series: [max(pair) for pair in zip(old, now.get(series) or [0.0] * len(old), strict=True)]
+        for series, old in before.items()
+    }

@@ -163,7 +163,7 @@ class Ingest:
             # It has left the view. What comes now is a part of it, would pass for the whole, and, where the view is
             # full, would leave and come again with each report.
             return
-        transaction.put_session(_completed(session, known) if known else session)
+        transaction.put_session(_completed(_best_known(session, known), known) if known else session)
         committed.sessions.add(key)
         for stay in sifted.stays:
             self._view_peer(transaction, committed, key, stay)
@@ -208,6 +208,18 @@ def _completed(session: Session, known: Session) -> Session:
     """A session with what was known of it where it says nothing, as an answer that is sent by itself."""
     missing = [name for name in session.__struct_fields__ if getattr(session, name) in (None, "")]
     return structs.replace(session, **{name: getattr(known, name) for name in missing})
+
+
+def _best_known(session: Session, known: Session) -> Session:
+    """The session, with the times of an earlier report that knew of more peers.
+
+    A peer is handed over with what the listing said when that peer was found, and a listing may lag behind.
+    """
+    if known.peers is None or session.peers is None or known.peers <= session.peers:
+        return session
+    return structs.replace(
+        session, start=known.start, end=known.end, duration_seconds=known.duration_seconds, peers=known.peers
+    )
 
 
 def _count(transaction: Transaction, family: str, *labels: str) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from exporter.ledger import SeenPeer
-from exporter.metrics.counts import CountRules, Increments, grown, sample_rejections
+from exporter.metrics.counts import CountRules, Increments, grown, highest, sample_rejections
 from exporter.model import Peer, Report
 from exporter.pipeline.growth import decode_growth, encode_growth
 from exporter.quality import PeerAssessment, Thresholds, assess_peer
@@ -93,12 +93,14 @@ class Sieve:
         if len(report.peers) == 1:
             # What was left out grows with the statistics, and is not to be counted again with them.
             adds.growing.update(sample_rejections(report))
+        before = {} if known is None else decode_growth(known.counted)
+        # What fell was not taken back, and must not be added again when it rises.
+        in_all = highest(before, adds.growing)
         # A summary says all at once: it is never added to, and millions of them are remembered.
-        counted = b"" if adds.growing and not windows else encode_growth(adds.growing)
-        seen = SeenPeer(fingerprint, windows, counted)
+        seen = SeenPeer(fingerprint, windows, b"" if adds.growing and not windows else encode_growth(in_all))
         if known is None:
             return Stay(peer, assessment, seen, {**adds.once, **adds.growing}, is_new=True)
-        return Stay(peer, assessment, seen, grown(decode_growth(known.counted), adds.growing), is_new=False)
+        return Stay(peer, assessment, seen, grown(before, adds.growing), is_new=False)
 
 
 def end(report: Report) -> float | None:
