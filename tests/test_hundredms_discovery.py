@@ -296,6 +296,26 @@ class TestPages:
         assert found[:2] == ["a", "b"]
 
     @pytest.mark.anyio
+    async def test_sessions_that_come_again_under_new_cursors(self) -> None:
+        """A page with nothing new is the last one; one with anything new is not."""
+        again = [page([row(name)], limit=1, last=f"{number}") for number, name in enumerate(["a", "b", "a"])]
+        assert (await self.walk(again))[0] == ["a", "b", "a"]
+        mixed = [page([row("a")], limit=1, last="1"), page([row("a"), row("b")], limit=2, last="2"), b"{}"]
+        assert (await self.walk(mixed))[0] == ["a", "a", "b"]
+        bad = [page([{"id": 5}], limit=1, last="1"), page([{"id": 6}], limit=1, last="2"), page([{"id": 5}], limit=1)]
+        assert (await self.walk(bad))[0] == []
+
+    @pytest.mark.anyio
+    async def test_a_listing_without_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Sessions that nobody had are not listed for ever, nor are pages of sessions that go on."""
+        monkeypatch.setattr("exporter.sources.hundredms.discovery.MOST_PAGES", 3)
+        for active in (False, True):
+            pages = [page([row(f"s{number}", active=active)], limit=1, last=f"{number}") for number in range(3)]
+            with pytest.raises(RequestError, match="sessions: the listing has no end: 3 pages") as raised:
+                await self.walk(pages)
+            assert raised.value.reason == "malformed"
+
+    @pytest.mark.anyio
     async def test_one_room_and_one_stretch(self) -> None:
         """Times are written as the vendor writes them."""
         _, queries = await self.walk([b"{}"], Which(since=NOON - 3600.5, until=NOON - 0.25, room_id="r1"))

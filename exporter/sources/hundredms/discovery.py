@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _PATH = "sessions"
 #: Bodies from this size on are worked up in a thread, so that scrapes are answered meanwhile.
 LARGE_BODY_BYTES = 64 * 1024
+#: A million sessions; a listing that goes on after that has no end.
+MOST_PAGES = 10_000
 
 
 class Which(Struct, frozen=True, kw_only=True):
@@ -55,16 +57,17 @@ async def list_pages(client: ApiClient, discovery: Discovery, which: Which) -> A
         which: the sessions.
 
     Yields:
-        Page after page, until one is empty, short or without a cursor, or its cursor was there before.
+        Page after page, until one is empty, short or without a cursor, or its cursor or all of it was there before.
 
     Raises:
-        RequestError: a page could not be had or read.
+        RequestError: a page could not be had or read, or the listing has no end.
     """
     query = which.query()
     rows = ROWS_PER_PAGE
     seen = {""}
+    listed: set[str | bytes] = set()
     cursor = ""
-    while True:
+    for _ in range(MOST_PAGES):
         asked = query | {"limit": str(rows)}
         try:
             answer = await client.get(_PATH, asked | {"start": cursor} if cursor else asked)
@@ -89,9 +92,14 @@ async def list_pages(client: ApiClient, discovery: Discovery, which: Which) -> A
             raise RequestError(reason, told(f"{_PATH}: ", quote(error))) from None
         yield structs.replace(page, date=answer.date)
         cursor = page.cursor
-        if cursor in seen:
+        here = {found.session.session_id for found in page.found} | {rejected.digest for rejected in page.rejected}
+        # Cursors may be new for ever while the sessions come again.
+        if cursor in seen or (here and here <= listed):
             return
         seen.add(cursor)
+        listed |= here
+    reason = "malformed"
+    raise RequestError(reason, told(f"{_PATH}: the listing has no end: {MOST_PAGES} pages, and there are more"))
 
 
 def _iso(seconds: float) -> str:
