@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from obstore import ObjectMeta
     from obstore.store import AzureStore, GCSStore, S3Store
 
+    from exporter.sources.base import PollFailure
     from exporter.sources.watchrtc.location import Bucket, Scheme
+    from exporter.sources.watchrtc.patient_store import PatientStore
 
     Store: TypeAlias = S3Store | GCSStore | AzureStore
     #: Is told of each request how it was answered (`exporter.sources.base.Events.http_request`).
@@ -34,12 +36,15 @@ _LISTED = 1000
 _GOOGLE_PART = 8 << 20
 #: A character past `/`: as an offset it leaves out what lies under a part that is empty, `.` or `..`.
 _AFTER_SLASH = "0"
+_LONGEST_NAME = 200
 
 
 class CloudStore:
     """Lists and reads the objects of a bucket."""
 
-    def __init__(self, bucket: Bucket, store: Store, tell: Tell, *, reading: Store | None = None) -> None:
+    def __init__(
+        self, bucket: Bucket, store: Store | PatientStore, tell: Tell, *, reading: Store | PatientStore | None = None
+    ) -> None:
         """Makes the store; nothing is asked yet.
 
         Args:
@@ -130,9 +135,17 @@ class CloudStore:
 
     def _pages(self, folder: str, offset: str | None) -> Iterator[Listing]:
         pages = iter(self._store.list(folder or None, offset=offset, chunk_size=_ANSWERED[self._bucket.scheme]))
+        beginnings: set[str] = set()
         page = self._asked(lambda: next(pages, None))
         while page is not None:
             yield from self._page(page)
+            first = page[0]["path"] if page else ""
+            if first in beginnings:
+                # The library follows wherever a store leads it.
+                reason: PollFailure = "malformed"
+                name = quote(repr(first[:_LONGEST_NAME]))
+                raise PollError(reason, told(f"{self._bucket}: the listing goes in a circle: ", name, " came before"))
+            beginnings.add(first)
             # After the last page nothing is asked.
             page = self._asked(lambda: next(pages, None), was_request=lambda answer: answer is not None)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from exporter.sources.watchrtc.cloud import CloudStore
 from exporter.sources.watchrtc.cloud_errors import is_of_library
+from exporter.sources.watchrtc.patient_store import PatientStore
 from exporter.values import MASK, Url
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from exporter.sources.watchrtc.cloud import Store, Tell
     from exporter.sources.watchrtc.location import Bucket
+    from exporter.sources.watchrtc.worker import Worker
 
 #: What the library would take otherwise: half a minute for all of an object, no end to waiting for its next byte.
 _TIMEOUTS = {"timeout": "6h", "connect_timeout": "5s", "read_timeout": "15s"}
@@ -73,13 +75,16 @@ class OptionError(ValueError):
         self.option = option
 
 
-def open_cloud(bucket: Bucket, options: Mapping[str, str], tell: Tell = lambda *_: None) -> CloudStore:
+def open_cloud(
+    bucket: Bucket, options: Mapping[str, str], tell: Tell = lambda *_: None, worker: Worker | None = None
+) -> CloudStore:
     """Opens a bucket; nothing is asked of it yet.
 
     Args:
         bucket: where the objects lie.
         options: endpoint, region, credentials, time limits, as the library names them.
         tell: is told of each request, as `CloudStore` says.
+        worker: in whose steps it is asked; needed for no more than to look at the options.
 
     Raises:
         ExtraMissingError: the library is not there.
@@ -108,7 +113,10 @@ def open_cloud(bucket: Bucket, options: Mapping[str, str], tell: Tell = lambda *
         if not is_of_library(error):
             raise
         raise _option_error(error, bucket, options) from None
-    return CloudStore(bucket, store, tell, reading=reading)
+    if worker is None:
+        return CloudStore(bucket, store, tell, reading=reading)
+    patient = PatientStore(reading, worker) if reading else None
+    return CloudStore(bucket, PatientStore(store, worker), tell, reading=patient)
 
 
 def _apart(config: Mapping[str, str]) -> dict[str, dict[str, object]]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from contextlib import asynccontextmanager, closing
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 from exporter.sources.base import Delivery
 from exporter.sources.text import printable
@@ -16,20 +15,17 @@ from exporter.sources.watchrtc.patience import MOST_TRIES, Patience
 from exporter.sources.watchrtc.reader import read_deliveries
 from exporter.sources.watchrtc.setbacks import Setbacks
 from exporter.sources.watchrtc.stores import ObjectMovedError, ObjectUnreadableError
+from exporter.sources.watchrtc.worker import Worker
 from exporter.told import quote, told
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from exporter.sources.base import Events, Intake, ObjectIdentity, Source
     from exporter.sources.watchrtc.settings import WatchRtcSettings
     from exporter.sources.watchrtc.stores import Blame, ObjectStore, StoredObject
 
 logger = logging.getLogger(__name__)
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
-
 
 #: Objects that are held at once of those that wait; more of them wait for a later poll, the oldest come first.
 _MOST_WAITING = 10_000
@@ -52,9 +48,20 @@ class _NotReadError(Exception):
 class WatchRtcSource:
     """One store of data streams."""
 
-    def __init__(self, settings: WatchRtcSettings, store: ObjectStore, events: Events) -> None:
+    def __init__(
+        self, settings: WatchRtcSettings, store: ObjectStore, events: Events, worker: Worker | None = None
+    ) -> None:
+        """Makes the source; nothing is asked yet.
+
+        Args:
+            settings: the configuration's.
+            store: where the data streams lie.
+            events: told what happens.
+            worker: in whose steps the store is asked; one of its own by default.
+        """
         self._settings = settings
         self._store = store
+        self._worker = worker or Worker()
         self._events = events
         self._patience = Patience(settings.poll_seconds)
         self._troubles: frozenset[str] = frozenset()
@@ -90,7 +97,7 @@ class WatchRtcSource:
         problems = 0
         pages = self._store.list_objects()
         with closing(pages):
-            while page := await _in_thread(next, pages, None):
+            while page := await self._worker.run(next, pages, None):
                 found.troubles += page.problems
                 problems += len(page.problems)
                 unread = set(await intake.unread([each.identity for each in page.objects]))
@@ -133,7 +140,7 @@ class WatchRtcSource:
             read_object=found.identity,
         )
         with closing(chunks), closing(deliveries):
-            while delivery := await _in_thread(_next, deliveries):
+            while delivery := await self._worker.run(_next, deliveries):
                 await intake.deliver(delivery)
         self._events.object_read(found.size)
 
@@ -151,12 +158,13 @@ class WatchRtcSource:
 async def open_source(settings: WatchRtcSettings, events: Events) -> AsyncIterator[Source]:
     """Opens the store that the settings name."""
     bucket = cloud_bucket(settings.url)
-    store = (
-        open_cloud(bucket, settings.options(), events.http_request)
-        if bucket
-        else FolderStore(local_folder(settings.url))
-    )
-    yield WatchRtcSource(settings, store, events)
+    async with Worker() as worker:
+        store = (
+            open_cloud(bucket, settings.options(), events.http_request, worker)
+            if bucket
+            else FolderStore(local_folder(settings.url))
+        )
+        yield WatchRtcSource(settings, store, events, worker)
 
 
 class _Found:
@@ -211,18 +219,3 @@ def _next(deliveries: Iterator[Delivery]) -> Delivery | None:
         # A fault of ours in one file must not keep the others from being read. Its text may hold what the file holds.
         msg = told(f"cannot be read, by a fault of this program: {type(error).__name__}")
         raise _NotReadError(msg, "object") from error
-
-
-async def _in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Runs a blocking step beside the event loop.
-
-    A caller that is cancelled waits for the step to end: a generator cannot be closed while it runs.
-    """
-    step = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
-    try:
-        return await asyncio.shield(step)
-    except asyncio.CancelledError:
-        await asyncio.wait([step])
-        # Asked for, or asyncio complains at some later time that nobody did.
-        step.exception()
-        raise
