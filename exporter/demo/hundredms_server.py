@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import Counter, OrderedDict, deque
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, cast
 
 import jwt
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 _LEAST_LIMIT: Final = 10
 _DEFAULT_LIMIT: Final = 10
 _MOST_LIMIT: Final = 100
-#: Peers of one session are asked for one after the other: playing it once is enough.
-_RECORDINGS_KEPT: Final = 4
 _REQUESTS_KEPT: Final = 10_000
 
 
@@ -70,6 +69,29 @@ class RecordedRequest(Struct, frozen=True, kw_only=True):
     status: int
 
 
+class _Held:
+    """A meeting that has begun, and what is not worked out anew for each request about it."""
+
+    def __init__(self, meeting: Meeting) -> None:
+        self.meeting = meeting
+        self._finished_row: documents.Document | None = None
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The participants' places in the meeting, by the ids of their peers."""
+        people = range(len(self.meeting.participants))
+        return {documents.peer_id(self.meeting, number): number for number in people}
+
+    def row(self, now: float) -> documents.Document:
+        """Its session; that of a meeting that is over stays as it is, and may have thousands of peers."""
+        if self._finished_row is not None:
+            return self._finished_row
+        row = documents.session_row(self.meeting, now)
+        if self.meeting.end <= now:
+            self._finished_row = row
+        return row
+
+
 class HundredMsServer:
     """The 100ms API about the meetings of a world: an ASGI application, and what it was asked.
 
@@ -91,18 +113,20 @@ class HundredMsServer:
     ) -> None:
         self._world = world
         self._clock = clock
-        self._credentials = credentials
         self._token_clock = token_clock
-        #: May be exchanged while the server runs.
+        #: May be exchanged while the server runs, as may `faults`.
+        self.credentials = credentials
         self.faults = faults
+        #: Peers of one session are asked for one after the other: playing it once is enough.
+        self.recordings_kept = 4
         #: The latest requests, the oldest first.
         self.requests: deque[RecordedRequest] = deque(maxlen=_REQUESTS_KEPT)
         #: How often each path (as routed, ids left out) was answered with each status.
         self.answers: Counter[tuple[str, int]] = Counter()
         self._authorized = 0
         self._asked: Counter[tuple[str, str]] = Counter()
-        #: Those that had begun when an unknown one was last asked for, by their id.
-        self._sessions: dict[str, Meeting] = {}
+        #: Those that had begun when they were last listed, or an unknown one was asked for, by their id.
+        self._sessions: dict[str, _Held] = {}
         self._recordings: OrderedDict[str, Recording] = OrderedDict()
         self._playing = asyncio.Lock()
         self.application = Starlette(
@@ -153,14 +177,14 @@ class HundredMsServer:
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer" or not token:
             return False
-        known = self._credentials
+        known = self.credentials
         return token == known.token or (bool(known.app_secret) and self._is_signed(token))
 
     def _is_signed(self, token: str) -> bool:
         try:
             claims = jwt.decode(
                 token,
-                self._credentials.app_secret,
+                self.credentials.app_secret,
                 algorithms=["HS256"],
                 # The times are checked below: the library knows the real time only.
                 options={
@@ -174,7 +198,7 @@ class HundredMsServer:
         except (jwt.InvalidTokenError, TypeError, ValueError):
             return False
         said = (claims.get("type"), claims.get("version"), claims.get("access_key"))
-        return in_time and said == ("management", 2, self._credentials.access_key)
+        return in_time and said == ("management", 2, self.credentials.access_key)
 
     async def _list_sessions(self, request: Request) -> Response:
         query = request.query_params
@@ -186,26 +210,26 @@ class HundredMsServer:
         now = self._clock()
         rows = sorted(
             (
-                (documents.session_id(meeting), meeting)
-                for meeting in self._world.begun(now)
-                if (meeting.end > now) == (active == "true")
-                and query.get("room_id") in {None, documents.room_id(meeting.room)}
-                and (after is None or meeting.start >= after)
-                and (before is None or meeting.start <= before)
+                (session, held)
+                for session, held in self._begun().items()
+                if (held.meeting.end > now) == (active == "true")
+                and query.get("room_id") in {None, documents.room_id(held.meeting.room)}
+                and (after is None or held.meeting.start >= after)
+                and (before is None or held.meeting.start <= before)
             ),
             key=lambda row: row[0],
             reverse=True,
         )
         # Ids begin with the time of the session's start: whatever comes after the cursor's session has a smaller one.
         cursor = query.get("start") or None
-        page = [(key, meeting) for key, meeting in rows if cursor is None or key < cursor][:limit]
-        data = [documents.session_row(meeting, now) for _, meeting in page]
+        page = [(key, held) for key, held in rows if cursor is None or key < cursor][:limit]
+        data = [held.row(now) for _, held in page]
         # An empty list is null, as the vendor's older documentation of this address says.
         return JSONResponse({"limit": limit, "data": data or None, "last": page[-1][0] if page else ""})
 
     async def _session(self, request: Request) -> Response:
-        meeting = self._meeting(request.path_params["session_id"])
-        return JSONResponse(documents.session_row(meeting, self._clock()))
+        held = self._held(request.path_params["session_id"])
+        return JSONResponse(held.row(self._clock()))
 
     async def _room(self, request: Request) -> Response:
         wanted = request.path_params["room_id"]
@@ -218,25 +242,27 @@ class HundredMsServer:
         session, peer = request.query_params.get("session_id"), request.query_params.get("peer_id")
         if not session or not peer:
             raise HTTPException(400, "session_id and peer_id are required")
-        meeting = self._meeting(session)
-        peers = [documents.peer_id(meeting, number) for number in range(len(meeting.participants))]
-        if peer not in peers:
+        held = self._held(session)
+        if peer not in held.places:
             raise HTTPException(404, "peer not found")
-        if self._clock() < meeting.end + self.faults.ready_after_seconds:
+        if self._clock() < held.meeting.end + self.faults.ready_after_seconds:
             raise HTTPException(404, "stats not found")
         self._asked[session, peer] += 1
         if self._asked[session, peer] <= self.faults.not_ready_requests:
             raise HTTPException(404, "stats not found")
-        recording = await self._play(meeting)
-        return JSONResponse(documents.peer_stats(recording, peers.index(peer)))
+        recording = await self._play(held.meeting)
+        return JSONResponse(documents.peer_stats(recording, held.places[peer]))
 
-    def _meeting(self, session: str) -> Meeting:
-        if session not in self._sessions:
-            begun = self._world.begun(self._clock())
-            self._sessions = {documents.session_id(meeting): meeting for meeting in begun}
-        if session not in self._sessions:
+    def _held(self, session: str) -> _Held:
+        held = self._sessions.get(session) or self._begun().get(session)
+        if held is None:
             raise HTTPException(404, "session not found")
-        return self._sessions[session]
+        return held
+
+    def _begun(self) -> dict[str, _Held]:
+        begun = {documents.session_id(meeting): meeting for meeting in self._world.begun(self._clock())}
+        self._sessions = {key: self._sessions.get(key) or _Held(meeting) for key, meeting in begun.items()}
+        return self._sessions
 
     async def _play(self, meeting: Meeting) -> Recording:
         # Peers of one session are asked for at the same time: one request plays it, the others wait.
@@ -244,7 +270,7 @@ class HundredMsServer:
             if meeting.key not in self._recordings:
                 # A large meeting takes a tenth of a second, in which the event loop has others to serve.
                 self._recordings[meeting.key] = await to_thread.run_sync(record, meeting)
-            if len(self._recordings) > _RECORDINGS_KEPT:
+            if len(self._recordings) > self.recordings_kept:
                 self._recordings.popitem(last=False)
             return self._recordings[meeting.key]
 

@@ -75,10 +75,11 @@ def record(meeting: Meeting) -> Recording:
     cameras = sum(stay.person.camera for stay in stays)
     sent = [_sent(stay, cameras) for stay in stays]
     pictures = [len({track.source for track in tracks if track.kind == "video"}) for tracks in sent]
+    senders = [stay for stay in stays if sent[stay.number]]
     tracks = []
     for stay in stays:
         incoming = sum(pictures) - pictures[stay.number]
-        received = (_received(stay, owner, sent[owner.number], incoming) for owner in stays if owner is not stay)
+        received = (_received(stay, owner, sent[owner.number], incoming) for owner in senders if owner is not stay)
         tracks.append((*sent[stay.number], *chain.from_iterable(received)))
     return Recording(meeting=meeting, tracks=tuple(tracks))
 
