@@ -55,12 +55,14 @@ Rooms
 Estimated MOS
     Several audio streams of one direction are first averaged by the time in which they have the metric.
 Cumulative series
-    A series of zeros may be there or not.
+    A series of zeros may be there or not. A version of a peer's statistics that has no more samples than the one before
+    is none. Of statistics that grew, values left out count by reason as often as in the version with the most of them.
 """
 
 from __future__ import annotations
 
 from tests.oracle.compare import assert_matches, differences, query_of_page
+from tests.oracle.documents import Versions
 from tests.oracle.expected import Expected, Histogram, expected
 from tests.oracle.exposition import check_exposition
 from tests.oracle.prometheus import Prometheus, require_tool, running_prometheus
@@ -69,6 +71,7 @@ __all__ = [
     "Expected",
     "Histogram",
     "Prometheus",
+    "Versions",
     "assert_matches",
     "check_exposition",
     "differences",

@@ -76,13 +76,14 @@ def assert_matches(expected: Expected, query: Query, *, relative: float = RELATI
 
 def query_of_page(openmetrics_body: str) -> Query:
     """A query over one page in OpenMetrics form, so that it can be compared without a Prometheus."""
-    samples = [s for family in _parse(openmetrics_body) for s in family.samples]
+    samples: dict[str, list[tuple[Mapping[str, str], float]]] = {}
+    for sample in (sample for family in _parse(openmetrics_body) for sample in family.samples):
+        samples.setdefault(sample.name, []).append((sample.labels, float(sample.value)))
 
     def query(expression: str) -> list[tuple[Mapping[str, str], float]]:
         if expression == NAMES_QUERY:
-            names = sorted({sample.name for sample in samples if sample.name.startswith("webrtc_")})
-            return [({"__name__": name}, 1.0) for name in names]
-        return [(sample.labels, float(sample.value)) for sample in samples if sample.name == expression]
+            return [({"__name__": name}, 1.0) for name in sorted(samples) if name.startswith("webrtc_")]
+        return samples.get(expression, [])
 
     return query
 

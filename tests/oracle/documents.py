@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -26,6 +26,13 @@ _ATTRIBUTES = (
 
 
 @dataclass
+class Versions:
+    """Statistics that the vendor had less of before: what it gave in turn, the first first."""
+
+    documents: list[Json]
+
+
+@dataclass
 class Peer:
     """One stay of a peer."""
 
@@ -39,6 +46,8 @@ class Peer:
     values: dict[str, Fraction] = field(default_factory=dict)
     #: Whether it is told as time series or as a summary.
     time_series: bool = False
+    #: The same stay as it was told before it grew, the first first.
+    earlier: list[Peer] = field(default_factory=list)
 
 
 @dataclass
@@ -100,11 +109,15 @@ def read_hundredms(
         for peer_id, entry in _listed_peers(row)
         if entry.get("role") in exclude_roles
     }
+    told: defaultdict[str, set[str]] = defaultdict(set)
+    for session in sessions.values():
+        told[session.session_id] = {peer.peer_id for peer in session.peers}
     for (session_id, peer_id), document in documents.items():
         if document is None or (session_id, peer_id) in excluded:
             continue
-        session = sessions.setdefault(session_id, Session(source, document.get("room_id") or "", session_id))
-        if all(peer.peer_id != peer_id for peer in session.peers):
+        room_id = "" if isinstance(document, Versions) else document.get("room_id") or ""
+        session = sessions.setdefault(session_id, Session(source, room_id, session_id))
+        if peer_id not in told[session_id]:
             session.peers.append(_hundredms_peer(peer_id, {}, document, session.rejections))
     for session in sessions.values():
         session.room_name, session.template = rooms.get(session.room_id, ("", ""))
@@ -134,6 +147,28 @@ def _hundredms_session(
 
 
 def _hundredms_peer(peer_id: str, entry: dict[str, Json], document: Json, rejections: Rejections) -> Peer:
+    if not isinstance(document, Versions):
+        return _told_peer(peer_id, entry, document, rejections)
+    versions: list[Peer] = []
+    left_out: Rejections = Counter()
+    for each in document.documents:
+        own: Rejections = Counter()
+        peer = _told_peer(peer_id, entry, each, own)
+        if _samples(peer) > (_samples(versions[-1]) if versions else 0):
+            versions.append(peer)
+            # What is left out of the first version is left out of the second one, too, and counts once.
+            left_out |= own
+    rejections.update(left_out)
+    *earlier, last = versions or [_told_peer(peer_id, entry, None, rejections)]
+    last.earlier = earlier
+    return last
+
+
+def _samples(peer: Peer) -> int:
+    return sum(len(track) for stream in peer.streams for track in stream.tracks)
+
+
+def _told_peer(peer_id: str, entry: dict[str, Json], document: Json, rejections: Rejections) -> Peer:
     peer = Peer(peer_id, attributes={"role": read_text(entry.get("role"))}, time_series=True)
     peer.streams = read_peer_stats(document, rejections)
     windows = [window for stream in peer.streams for track in stream.tracks for window in track]

@@ -21,6 +21,9 @@ Labels: TypeAlias = frozenset[tuple[str, str]]
 #: A family's name and the labels of one series.
 Series: TypeAlias = tuple[str, Labels]
 
+#: A version of a peer's stay, what its verdicts come down to, and its estimated MOS.
+_Judged: TypeAlias = tuple[Peer, Assessment, Fraction | None]
+
 #: A metric of `means` and the end of its family's name, for rooms and peers alike.
 _MEDIA = {
     "throughput": "throughput_bytes_per_second",
@@ -112,7 +115,7 @@ def expected(
 
     Args:
         hundredms: Per source the session rows as `GET /v2/sessions` gives them in `data`, and the peer-stats documents
-            by (session id, peer id); None or no entry where the vendor never had any.
+            by (session id, peer id): `Versions` where they have grown, None or no entry where the vendor never had any.
         watchrtc: Per source the rooms of all files in the order of reading, and `keys_as_labels`.
         exclude_roles: Roles of 100ms peers that are left out everywhere.
         hundredms_rooms: Name and template of 100ms rooms by room id, where the room resource gives them.
@@ -133,11 +136,11 @@ def _add_session(ledger: _Ledger, session: Session) -> None:
         if count:
             key = session.source, reason
             ledger.rejected_samples[key] = ledger.rejected_samples.get(key, 0) + count
-    shown: dict[str, tuple[Peer, Assessment, Fraction | None]] = {}
+    shown: dict[str, _Judged] = {}
     for peer in session.peers:
-        mos = estimated_mos(peer.streams, peer.duration)
-        assessment = _assess(peer, mos)
-        _count_stay(ledger, session, peer, assessment, mos)
+        versions = [_judge(version) for version in (*peer.earlier, peer)]
+        _, assessment, mos = versions[-1]
+        _count_stay(ledger, session, versions)
         # A peer that stands twice is one: the longer stay gives the gauges.
         known = shown.get(peer.peer_id)
         if known is None or _goes_before(peer, known[0]):
@@ -158,11 +161,12 @@ def _goes_before(one: Peer, other: Peer) -> bool:
     return one.start is not None and (other.start is None or one.start < other.start)
 
 
-def _assess(peer: Peer, mos: Fraction | None) -> Assessment:
-    mos = peer.values.get("mos", mos)
+def _judge(peer: Peer) -> _Judged:
+    estimated = estimated_mos(peer.streams, peer.duration)
+    mos = peer.values.get("mos", estimated)
     if peer.time_series:
-        return assess_time_series(peer.streams, mos)
-    return assess_summary(peer.streams, peer.duration, mos, peer.values.get("call_setup"))
+        return peer, assess_time_series(peer.streams, mos), estimated
+    return peer, assess_summary(peer.streams, peer.duration, mos, peer.values.get("call_setup")), estimated
 
 
 # -------------------------------------------------------------------------------------------------------- gauges
@@ -204,7 +208,7 @@ def _add_times_and_values(ledger: _Ledger, scope: str, identity: Mapping[str, st
         ledger.gauge(f"webrtc_{scope}_{ending}", identity, of.values.get(name))
 
 
-def _add_room_gauges(ledger: _Ledger, session: Session, peers: list[tuple[Peer, Assessment, Fraction | None]]) -> None:
+def _add_room_gauges(ledger: _Ledger, session: Session, peers: list[_Judged]) -> None:
     identity = {"source": session.source, "room_id": session.room_id, "session_id": session.session_id}
     about = {"room_name": session.room_name, "url": session.url, "template": session.template}
     ledger.gauge("webrtc_room_info", identity | about, 1)
@@ -246,12 +250,26 @@ def _plain_mean(values: list[Fraction]) -> Fraction | None:
 # --------------------------------------------------------------------------------------- counters and histograms
 
 
-def _count_stay(ledger: _Ledger, session: Session, peer: Peer, assessment: Assessment, mos: Fraction | None) -> None:
+def _count_stay(ledger: _Ledger, session: Session, versions: list[_Judged]) -> None:
+    """Counts a stay: what grows as far as it has grown, all else as it was first told."""
+    _count_once(ledger, session, *versions[0])
+    grown: list[_Ledger] = []
+    for peer, assessment, _ in versions:
+        grown.append(_Ledger(ledger.histogram_rooms))
+        _count_growing(grown[-1], session, peer, assessment)
+    for series in dict.fromkeys(series for each in grown for series in each.counters):
+        # No counter falls: time that has moved to another verdict stays where it was counted, too.
+        most = max(each.counters.get(series, Fraction(0)) for each in grown)
+        ledger.counters[series] = ledger.counters.get(series, Fraction(0)) + most
+    for series in dict.fromkeys(series for each in grown for series in each.observations):
+        # Samples are only ever added, so that the version with the most of them has those of the others.
+        most_samples = max((each.observations.get(series, []) for each in grown), key=len)
+        ledger.observations.setdefault(series, []).extend(most_samples)
+
+
+def _count_once(ledger: _Ledger, session: Session, peer: Peer, assessment: Assessment, mos: Fraction | None) -> None:
     verdict, reason = assessment.verdict
     ledger.count("webrtc_peer_sessions_total", session, {"verdict": verdict, "reason": reason}, 1)
-    for (direction, kind, of_time), seconds in assessment.media_seconds.items():
-        labels = {"direction": direction, "kind": kind, "verdict": of_time}
-        ledger.count("webrtc_media_seconds_total", session, labels, seconds)
     for name, value in (
         ("mos", peer.values.get("mos")),
         ("estimated_mos", mos),
@@ -262,9 +280,16 @@ def _count_stay(ledger: _Ledger, session: Session, peer: Peer, assessment: Asses
         ledger.observe(f"webrtc_peer_session_{name}", session, {}, value)
     for stream in peer.streams:
         labels = {"direction": stream.direction, "kind": stream.kind}
-        found = means(stream)
         for name in _PER_STREAM:
-            ledger.observe(f"webrtc_peer_session_{_MEDIA[name]}", session, labels, found.get(name))
+            ledger.observe(f"webrtc_peer_session_{_MEDIA[name]}", session, labels, means(stream).get(name))
+
+
+def _count_growing(ledger: _Ledger, session: Session, peer: Peer, assessment: Assessment) -> None:
+    for (direction, kind, of_time), seconds in assessment.media_seconds.items():
+        labels = {"direction": direction, "kind": kind, "verdict": of_time}
+        ledger.count("webrtc_media_seconds_total", session, labels, seconds)
+    for stream in peer.streams:
+        labels = {"direction": stream.direction, "kind": stream.kind}
         for window in (window for track in stream.tracks for window in track):
             for name, ending in _MEDIA.items():
                 ledger.observe(f"webrtc_sample_{ending}", session, labels, window.get(name))

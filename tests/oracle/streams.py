@@ -85,6 +85,11 @@ class Stream:
                 start = end
         return [_merged(list(group.values())) for group in groups]
 
+    @cached_property
+    def means(self) -> dict[str, Fraction]:
+        """What `means` says of it. Read this when all tracks are in."""
+        return _means(self)
+
 
 def read_track(raw: Json, rejections: Rejections) -> list[Window]:
     """The windows of one track of a peer-stats document, ordered by time."""
@@ -174,6 +179,10 @@ def weighted_mean(pairs: list[tuple[Fraction, Fraction]]) -> Fraction | None:
 
 def means(stream: Stream) -> dict[str, Fraction]:
     """What the gauges of a stream show: means, sums of events, the concealment ratio, each where it was measured."""
+    return stream.means
+
+
+def _means(stream: Stream) -> dict[str, Fraction]:
     if not stream.tracks:
         return dict(stream.values)
     windows = stream.windows
