@@ -23,9 +23,9 @@ _REFUSED = "<Error><Code>AccessDenied</Code><StringToSign>s3cret</StringToSign><
 class FaultStore:
     """A bucket with objects, and the faults of requests to come."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, objects: dict[str, bytes] | None = None) -> None:
         self.url = url
-        self.objects: dict[str, bytes] = {}
+        self.objects = objects or {}
         #: By key; the empty key is the listing. The last fault of a key stays, a status of 200 is none.
         self.faults: dict[str, list[Fault]] = {}
         #: Keys in the order of requests.

@@ -49,13 +49,13 @@ class Exporter:
         assert response.status_code == httpx.codes.OK
         return response.text
 
-    def until(self, what: str, holds: Callable[[], object]) -> None:
-        """Waits until something holds.
+    def until(self, what: str, holds: Callable[[], object], patience: float = _PATIENCE, pause: float = _PAUSE) -> None:
+        """Waits until something holds, for so many seconds, with so many between two looks.
 
         Raises:
-            AssertionError: it does not within a minute, or the process has ended; the text has the end of its log.
+            AssertionError: it does not hold in time, or the process has ended; the text has the end of its log.
         """
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + patience
         while True:
             assert self.process.poll() is None, f"the exporter ended: {self.log_end()}"
             try:
@@ -63,8 +63,8 @@ class Exporter:
                     return
             except httpx.TransportError:
                 pass
-            assert time.monotonic() < deadline, f"not within {_PATIENCE} s: {what}\n{self.log_end()}"
-            time.sleep(_PAUSE)
+            assert time.monotonic() < deadline, f"not within {patience} s: {what}\n{self.log_end()}"
+            time.sleep(pause)
 
     def until_ready(self) -> None:
         """Waits until the first poll of each source has ended."""

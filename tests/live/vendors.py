@@ -26,6 +26,8 @@ from exporter.demo.world import World
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from starlette.types import ASGIApp
+
     from tests.oracle import Expected
 
 TOKEN = "a-management-token"  # noqa: S105 - of a vendor that is simulated
@@ -84,19 +86,20 @@ def simulated_vendors(folder: Path, ended: float, faults: Faults) -> Iterator[Ve
     folder.mkdir()
     # Written as of later, so that the interval in which the meetings ended is over.
     DataStreamFolder(folder, World(watchrtc), begin=0.0).write(ended + 120.0)
-    with _in_a_thread(server) as base_url:
-        yield Vendors(hundredms=hundredms, watchrtc=watchrtc, base_url=base_url, folder=folder, server=server)
+    with in_a_thread(server.application) as url:
+        yield Vendors(hundredms=hundredms, watchrtc=watchrtc, base_url=f"{url}/v2", folder=folder, server=server)
 
 
 @contextmanager
-def _in_a_thread(server: HundredMsServer) -> Iterator[str]:
+def in_a_thread(application: ASGIApp) -> Iterator[str]:
+    """Serves an application beside the test; gives its base URL, without a slash at the end."""
     loop = asyncio.new_event_loop()
     urls: list[str] = []
     ready, stop = threading.Event(), asyncio.Event()
 
     async def serve() -> None:
-        async with serving(server.application) as url:
-            urls.append(f"{url}/v2")
+        async with serving(application) as url:
+            urls.append(url)
             ready.set()
             await stop.wait()
 

@@ -1,0 +1,33 @@
+"""Pages of `/metrics` as tests look at them time and again: as text, for a parser takes a second for a large one."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from tests.live.process import OPEN_METRICS
+
+if TYPE_CHECKING:
+    from tests.live.process import Exporter
+
+
+def scrape(exporter: Exporter) -> str:
+    """A page as Prometheus asks for it, so that what is held at zero shows in the end."""
+    return exporter.get("/metrics", accept=OPEN_METRICS, x_prometheus_scrape_timeout_seconds="10").text
+
+
+def sums(page: str, family: str, label: str = "source") -> Counter[str]:
+    """A family's values, added up by one of its labels."""
+    found: Counter[str] = Counter()
+    for labels, number in re.findall(rf"^{family}\{{(.*)\}} (\S+)$", page, re.MULTILINE):
+        named = re.search(rf'(?:^|,){label}="([^"]*)"', labels)
+        found[named[1] if named else ""] += float(number)  # type: ignore[assignment]  # counts of seconds are not whole
+    return found
+
+
+def failures(page: str, source: str) -> Counter[str]:
+    """How often polls of a source failed, by reason."""
+    family = "webrtc_exporter_source_poll_failures_total"
+    of_source = "\n".join(line for line in page.splitlines() if line.startswith(family) and f'="{source}"' in line)
+    return +sums(of_source, family, "reason")

@@ -1,0 +1,159 @@
+"""The real exporter and the simulated 100ms API, each fault alone: all is counted once, and asked for at its pace.
+
+Every fault has a source and a vendor of its own; one process asks all of them at the same time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec import Struct
+
+from tests.live.fault_cases import CASES, RATE
+from tests.live.fault_run import Run
+from tests.live.faulty_vendor import STATS, by_first_part, most_within
+from tests.live.pages import scrape, sums
+from tests.live.process import Exporter, running_exporter
+from tests.live.vendors import in_a_thread
+from tests.oracle import Expected, differences, expected, query_of_page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.live.faulty_vendor import Visit
+
+pytestmark = pytest.mark.live
+
+every_fault = pytest.mark.parametrize("name", CASES)
+
+
+class Matrix(Struct, frozen=True, kw_only=True):
+    """What was seen, after everything was counted and after a restart."""
+
+    runs: dict[str, Run]
+    page: str
+    #: What is not as expected.
+    differences: list[str]
+    differences_after_restart: list[str]
+    #: How many requests for statistics each vendor had had when the exporter was stopped.
+    asked: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
+    """Runs all cases to their end, and the exporter twice."""
+    folder = tmp_path_factory.mktemp("matrix")
+    runs = {name: Run(name, case, folder) for name, case in CASES.items()}
+    with in_a_thread(by_first_part({name: run.vendor for name, run in runs.items()})) as url:
+        config = folder / "config.yaml"
+        sources = [run.source(url) for run in runs.values()]
+        config.write_text(json.dumps({"sources": sources, "metrics": {"zero_hold": "1s"}}), encoding="utf-8")
+        with running_exporter(config, folder / "state") as exporter:
+            # What is missing in the end is told by the tests, fault by fault.
+            with suppress(AssertionError):
+                exporter.until("all is given and shown", partial(_is_done, exporter, runs))
+            wanted = _expected(runs)
+            with suppress(AssertionError):
+                exporter.until("nothing is missing", lambda: not differences(wanted, query_of_page(scrape(exporter))))
+            page = scrape(exporter)
+            assert exporter.stop() == 0
+        asked = {name: len(run.vendor.visits_to(STATS)) for name, run in runs.items()}
+        with running_exporter(config, folder / "state") as exporter:
+            exporter.until("polled again", lambda: _least_polls(exporter) > 2)
+            again = scrape(exporter)
+        yield Matrix(
+            runs=runs,
+            page=page,
+            differences=differences(wanted, query_of_page(page)),
+            differences_after_restart=differences(wanted, query_of_page(again)),
+            asked=asked,
+        )
+
+
+def _is_done(exporter: Exporter, runs: dict[str, Run]) -> bool:
+    shown = sums(scrape(exporter), "webrtc_peer_sessions_total")
+    return all(run.is_given() and shown[run.name] == len(run.peers) for run in runs.values())
+
+
+def _least_polls(exporter: Exporter) -> float:
+    return min(sums(exporter.page(), "webrtc_exporter_source_polls_total").values(), default=0)
+
+
+def _expected(runs: dict[str, Run]) -> Expected:
+    names = {room: name for run in runs.values() for room, name in run.room_names().items()}
+    return expected({name: run.told() for name, run in runs.items()}, {}, room_names=names)
+
+
+def of(lines: list[str], name: str) -> list[str]:
+    """What is said of one source."""
+    return [line for line in lines if f"source='{name}'" in line]
+
+
+@every_fault
+def test_everything_is_counted_once(matrix: Matrix, name: str) -> None:
+    """Every gauge, counter and histogram is what the documents say that came through in the end."""
+    assert matrix.runs[name].is_given()
+    found = of(matrix.differences, name)
+    assert not found, "\n".join(found[:20])
+
+
+@every_fault
+def test_nothing_is_counted_again_after_a_restart(matrix: Matrix, name: str) -> None:
+    """Three polls later all is as it was, and nobody was asked for again."""
+    found = of(matrix.differences_after_restart, name)
+    assert not found, "\n".join(found[:20])
+    assert len(matrix.runs[name].vendor.visits_to(STATS)) == matrix.asked[name]
+
+
+@every_fault
+def test_the_pace_is_kept(matrix: Matrix, name: str) -> None:
+    """Never more requests in a second, or in all, than configured, and never more at a time; no burst after a pause."""
+    run = matrix.runs[name]
+    times = [visit.began for visit in run.vendor.visits]
+    assert most_within(times, 1.0) <= RATE + 1
+    assert most_within(times, 3.0) <= 3 * RATE + 1
+    assert run.vendor.most_running <= run.concurrency
+
+
+@every_fault
+def test_a_pause_that_the_vendor_asks_for_is_kept(matrix: Matrix, name: str) -> None:
+    """Only what is on its way already still comes."""
+    run = matrix.runs[name]
+    for visit in run.vendor.visits:
+        pause = asked_to_wait(visit)
+        during = [each for each in run.vendor.visits if 0 < each.began - visit.answered < pause]
+        assert len(during) < run.concurrency
+
+
+def asked_to_wait(visit: Visit) -> float:
+    """How many seconds a visitor was told to wait."""
+    if visit.answer is None or visit.answer.status != 429:
+        return 0.0
+    header = visit.answer.headers.get("retry-after", "")
+    if header.isdigit():
+        return float(header)
+    if header:
+        at = time.time() - (time.monotonic() - visit.answered)
+        return parsedate_to_datetime(header).timestamp() - at
+    found = re.search(r"retry after (\d+) seconds", visit.answer.body.decode())
+    return float(found[1]) if found else 0.0
+
+
+@pytest.mark.parametrize(("name", "status"), [("401-mid-run", 401), ("403-mid-run", 403)])
+def test_a_refused_token_is_renewed_once(matrix: Matrix, name: str, status: int) -> None:
+    """The same is asked once more with another token, by every call that was refused."""
+    visits = matrix.runs[name].vendor.visits
+    refused = [visit for visit in visits if visit.answer and visit.answer.status == status]
+    assert len(refused) >= 2
+    for visit in refused:
+        (again, *_) = [each for each in visits if each.asked.key == visit.asked.key and each.began > visit.began]
+        assert again.asked.token != visit.asked.token
+    # Tokens are signed when one was refused, and at no other time.
+    assert len({visit.asked.token for visit in visits}) <= len(refused) + 2
