@@ -177,6 +177,15 @@ def test_what_asks_the_process_to_stop_passes() -> None:
         list(cloud(got=KeyboardInterrupt()).read_object(FOUND))
 
 
+def test_a_listing_that_goes_in_a_circle() -> None:
+    """It would never end: the library follows wherever a store leads it."""
+    pages = cloud(listed=[[meta("a"), meta("b")], [], [meta("c")], [], [meta("a"), meta("b")]]).list_objects()
+    assert [[each.address for each in next(pages).objects] for _ in range(3)] == [["a", "b"], ["c"], ["a", "b"]]
+    with pytest.raises(PollError, match="az://c: the listing goes in a circle, back to 'a'") as caught:
+        next(pages)
+    assert caught.value.reason == "malformed"
+
+
 def test_a_store_that_takes_offsets_for_hints() -> None:
     """The listing after the odd key fails like the one before; it is told once."""
     odd = InvalidPathError('Encountered object with invalid path: Path "a//b" contained empty path segment')

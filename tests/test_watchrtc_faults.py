@@ -39,14 +39,14 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultStore]:
 class Polls:
     """One source, polled again and again."""
 
-    def __init__(self, store: FaultStore) -> None:
+    def __init__(self, store: FaultStore, read_timeout: str = "300ms") -> None:
         self.store, self.intake, self.events = store, MemoryIntake(NOW), RecordedEvents()
         options = {
             "endpoint": store.url,
             "access_key_id": "test",
             "secret_access_key": "s3cret",
             "region": "eu-west-1",
-            "read_timeout": "300ms",
+            "read_timeout": read_timeout,
         }
         self.settings = read_settings({"url": "s3://bucket", "name": "watch", "storage_options": options})
         assert self.settings.problems() == []
@@ -184,6 +184,20 @@ async def test_a_listing_that_fails(store: FaultStore, fault: Fault, reason: str
     assert str(caught.value).startswith(f"s3://bucket: cannot be listed: {told}")
     assert "\n" not in str(caught.value)
     assert "s3cret" not in str(caught.value)
+
+
+async def test_a_store_that_is_never_silent_and_never_done(store: FaultStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A poll does not wait for ever, nor does an object keep others from being read."""
+    monkeypatch.setattr("exporter.sources.watchrtc.worker.LONGEST_WAIT_SECONDS", 0.3)
+    put(store, "a", "b")
+    polls = Polls(store, read_timeout="1h")
+    store.faults["a"] = ["stall"]
+    await polls.run()
+    assert polls.intake.room_ids == ["b"]
+    store.faults[""] = ["stall"]
+    with pytest.raises(PollError, match="s3://bucket: cannot be listed: no answer in time") as caught:
+        await polls.run()
+    assert caught.value.reason == "timeout"
 
 
 async def test_a_store_that_is_not_there(store: FaultStore) -> None:

@@ -30,7 +30,8 @@ HTML = Answer(
 #: Past every id, so that the API behind gives all rows.
 _CURSOR = "page-"
 _NOTHING: dict[str, list[Any]] = {"video": [], "audio": []}
-_EMPTY = json.dumps({"publisher": _NOTHING, "subscriber": _NOTHING}).encode()
+#: Statistics without samples.
+EMPTY = json.dumps({"publisher": _NOTHING, "subscriber": _NOTHING}).encode()
 
 
 def problem(status: int, message: str, **headers: str) -> Answer:
@@ -144,8 +145,12 @@ def first_half(document: Any) -> Any:  # noqa: ANN401 - JSON
     for branch in ("publisher", "subscriber"):
         for track in (track for kind in document[branch].values() for track in kind):
             series = track["time_series"]
-            kept = -(-len(series["timestamps"]) // 2)
-            track["time_series"] = {name: column[:kept] for name, column in series.items()}
+            samples = len(series["timestamps"])
+            kept = -(-samples // 2)
+            # A column that is shorter than the others stays so, or it would count now and not later.
+            track["time_series"] = {
+                name: column[: max(0, kept - samples + len(column))] for name, column in series.items()
+            }
     return document
 
 
@@ -185,7 +190,7 @@ def empty_at_first(times: int) -> Fault:
     async def fault(asked: Asked, proceed: Proceed) -> Answer:
         if asked.path != STATS or asked.time > times:
             return await proceed()
-        return structs.replace(await proceed(), body=_EMPTY, lie=True)
+        return structs.replace(await proceed(), body=EMPTY, lie=True)
 
     return fault
 

@@ -139,13 +139,13 @@ class CloudStore:
         page = self._asked(lambda: next(pages, None))
         while page is not None:
             yield from self._page(page)
-            first = page[0]["path"] if page else ""
+            first = page[0]["path"] if page else None
             if first in beginnings:
                 # The library follows wherever a store leads it.
                 reason: PollFailure = "malformed"
-                name = quote(repr(first[:_LONGEST_NAME]))
-                raise PollError(reason, told(f"{self._bucket}: the listing goes in a circle: ", name, " came before"))
-            beginnings.add(first)
+                name = quote(f"{str(first)[:_LONGEST_NAME]!r}")
+                raise PollError(reason, told(f"{self._bucket}: the listing goes in a circle, back to ", name))
+            beginnings.update([first] if first else [])
             # After the last page nothing is asked.
             page = self._asked(lambda: next(pages, None), was_request=lambda answer: answer is not None)
 
