@@ -14,13 +14,13 @@ from tests.live import faults
 from tests.live.fault_cases import Case, Place
 from tests.live.fault_run import Run
 from tests.live.faulty_vendor import STATS, Answer, by_first_part, most_within
-from tests.live.pages import scrape, sums
+from tests.live.pages import about_calls, scrape, sums
 from tests.live.process import Exporter, running_exporter
 from tests.live.vendors import in_a_thread
 from tests.oracle import differences, expected, query_of_page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from exporter.demo.truth import Meeting
     from tests.live.faulty_vendor import Fault
@@ -78,12 +78,14 @@ class Crowd(Struct, frozen=True, kw_only=True):
     runs: tuple[Run, Run]
     page: str
     page_after_restart: str
+    #: What of the page is not as expected.
+    differences: list[str]
     #: How many requests for statistics the vendors had had when the exporter was stopped.
     asked: int
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Crowd:
     """Runs the crowd, beside it a few sessions whose statistics grow, to their end, and the exporter twice."""
     folder = tmp_path_factory.mktemp("crowd")
     pace: dict[str, object] = {"requests_per_second": RATE, "concurrency": CONCURRENCY}
@@ -103,9 +105,10 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
             assert exporter.stop() == 0
         asked = _asked(runs)
         with running_exporter(config, folder / "state") as exporter:
+            found = _differences(runs, page)
             exporter.until("polled again", lambda: _least_polls(exporter) > 2, PATIENCE, 1.0)
             again = scrape(exporter)
-        yield Crowd(runs=runs, page=page, page_after_restart=again, asked=asked)
+    return Crowd(runs=runs, page=page, page_after_restart=again, differences=found, asked=asked)
 
 
 def _is_shown(exporter: Exporter, runs: Sequence[Run]) -> bool:
@@ -117,16 +120,19 @@ def _least_polls(exporter: Exporter) -> float:
     return min(sums(exporter.page(), "webrtc_exporter_source_polls_total").values(), default=0)
 
 
+def _differences(runs: Sequence[Run], page: str) -> list[str]:
+    rooms = {room: what for run in runs for room, what in run.rooms().items()}
+    wanted = expected({run.name: run.told() for run in runs}, {}, hundredms_rooms=rooms)
+    return differences(wanted, query_of_page(page))
+
+
 def _asked(runs: Sequence[Run]) -> int:
     return sum(len(run.vendor.visits_to(STATS)) for run in runs)
 
 
 def test_everybody_is_counted_once(seen: Crowd) -> None:
     """Every gauge, counter and histogram is what the documents say that came through in the end."""
-    names = {room: name for run in seen.runs for room, name in run.room_names().items()}
-    wanted = expected({run.name: run.told() for run in seen.runs}, {}, room_names=names)
-    found = differences(wanted, query_of_page(seen.page))
-    assert not found, "\n".join(found[:20])
+    assert not seen.differences, "\n".join(seen.differences[:20])
     assert sums(seen.page, "webrtc_sessions_total") == {"crowd": MEETINGS + 1, "grown": 3}
     assert sums(seen.page, "webrtc_peer_sessions_total") == {"crowd": 4 * MEETINGS + LISTENERS + 2, "grown": 8}
 
@@ -169,11 +175,5 @@ def test_the_pace_is_kept(seen: Crowd) -> None:
 
 def test_nothing_is_counted_again_after_a_restart(seen: Crowd) -> None:
     """Three polls later everything about sessions, rooms and peers is as it was, and nobody was asked for again."""
-    assert _about_calls(seen.page_after_restart) == _about_calls(seen.page)
+    assert about_calls(seen.page_after_restart) == about_calls(seen.page)
     assert _asked(seen.runs) == seen.asked
-
-
-def _about_calls(page: str) -> set[str]:
-    return {
-        line for line in page.splitlines() if line.startswith("webrtc_") and not line.startswith("webrtc_exporter_")
-    }

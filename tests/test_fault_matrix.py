@@ -10,7 +10,6 @@ import re
 import time
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,14 +18,12 @@ from msgspec import Struct
 from tests.live.fault_cases import CASES, RATE
 from tests.live.fault_run import Run
 from tests.live.faulty_vendor import STATS, by_first_part, most_within
-from tests.live.pages import scrape, sums
+from tests.live.pages import about_calls, failures, scrape, sums
 from tests.live.process import Exporter, running_exporter
 from tests.live.vendors import in_a_thread
 from tests.oracle import Expected, differences, expected, query_of_page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.live.faulty_vendor import Visit
 
 pytestmark = pytest.mark.live
@@ -39,15 +36,15 @@ class Matrix(Struct, frozen=True, kw_only=True):
 
     runs: dict[str, Run]
     page: str
-    #: What is not as expected.
+    page_after_restart: str
+    #: What of the page is not as expected.
     differences: list[str]
-    differences_after_restart: list[str]
     #: How many requests for statistics each vendor had had when the exporter was stopped.
     asked: dict[str, int]
 
 
 @pytest.fixture(scope="module")
-def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
+def matrix(tmp_path_factory: pytest.TempPathFactory) -> Matrix:
     """Runs all cases to their end, and the exporter twice."""
     folder = tmp_path_factory.mktemp("matrix")
     runs = {name: Run(name, case, folder) for name, case in CASES.items()}
@@ -58,7 +55,7 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
         with running_exporter(config, folder / "state") as exporter:
             # What is missing in the end is told by the tests, fault by fault.
             with suppress(AssertionError):
-                exporter.until("all is given and shown", partial(_is_done, exporter, runs))
+                exporter.until("all is given and shown", lambda: _is_done(exporter, runs))
             wanted = _expected(runs)
             with suppress(AssertionError):
                 exporter.until("nothing is missing", lambda: not differences(wanted, query_of_page(scrape(exporter))))
@@ -66,15 +63,10 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
             assert exporter.stop() == 0
         asked = {name: len(run.vendor.visits_to(STATS)) for name, run in runs.items()}
         with running_exporter(config, folder / "state") as exporter:
+            found = differences(wanted, query_of_page(page))
             exporter.until("polled again", lambda: _least_polls(exporter) > 2)
             again = scrape(exporter)
-        yield Matrix(
-            runs=runs,
-            page=page,
-            differences=differences(wanted, query_of_page(page)),
-            differences_after_restart=differences(wanted, query_of_page(again)),
-            asked=asked,
-        )
+    return Matrix(runs=runs, page=page, page_after_restart=again, differences=found, asked=asked)
 
 
 def _is_done(exporter: Exporter, runs: dict[str, Run]) -> bool:
@@ -87,28 +79,22 @@ def _least_polls(exporter: Exporter) -> float:
 
 
 def _expected(runs: dict[str, Run]) -> Expected:
-    names = {room: name for run in runs.values() for room, name in run.room_names().items()}
-    return expected({name: run.told() for name, run in runs.items()}, {}, room_names=names)
-
-
-def of(lines: list[str], name: str) -> list[str]:
-    """What is said of one source."""
-    return [line for line in lines if f"source='{name}'" in line]
+    rooms = {room: what for run in runs.values() for room, what in run.rooms().items()}
+    return expected({name: run.told() for name, run in runs.items()}, {}, hundredms_rooms=rooms)
 
 
 @every_fault
 def test_everything_is_counted_once(matrix: Matrix, name: str) -> None:
     """Every gauge, counter and histogram is what the documents say that came through in the end."""
     assert matrix.runs[name].is_given()
-    found = of(matrix.differences, name)
+    found = [line for line in matrix.differences if f"source='{name}'" in line]
     assert not found, "\n".join(found[:20])
 
 
 @every_fault
 def test_nothing_is_counted_again_after_a_restart(matrix: Matrix, name: str) -> None:
     """Three polls later all is as it was, and nobody was asked for again."""
-    found = of(matrix.differences_after_restart, name)
-    assert not found, "\n".join(found[:20])
+    assert about_calls(matrix.page_after_restart, name) == about_calls(matrix.page, name)
     assert len(matrix.runs[name].vendor.visits_to(STATS)) == matrix.asked[name]
 
 
@@ -157,3 +143,17 @@ def test_a_refused_token_is_renewed_once(matrix: Matrix, name: str, status: int)
         assert again.asked.token != visit.asked.token
     # Tokens are signed when one was refused, and at no other time.
     assert len({visit.asked.token for visit in visits}) <= len(refused) + 2
+
+
+def test_polls_that_failed_say_why(matrix: Matrix) -> None:
+    """A token that is good no more fails them; in the end every source is up."""
+    assert failures(matrix.page, "token-rotated")["unauthorized"] >= 1
+    up = sums(matrix.page, "webrtc_exporter_source_up")
+    assert {name for name in matrix.runs if up[name] != 1} == set()
+
+
+def test_lies_are_counted(matrix: Matrix) -> None:
+    """What was said first of eight peers: two pages of HTML and two of other things, and twice another peer's."""
+    of_source = [line for line in matrix.page.splitlines() if 'source="lies"' in line]
+    rejected = sums("\n".join(of_source), "webrtc_exporter_reports_rejected_total", "reason")
+    assert +rejected == {"malformed": 3, "wrong_type": 3, "missing_identity": 2}

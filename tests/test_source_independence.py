@@ -242,10 +242,10 @@ def _is_recovered(exporter: Exporter, world: World) -> bool:
 
 def _expected(world: World) -> Expected:
     runs = (world.calls, *world.vendors.values())
-    names = {room: name for run in runs for room, name in run.room_names().items()}
+    rooms = {room: what for run in runs for room, what in run.rooms().items()}
     files = [watchrtc_documents.room_document(record(held)) for held in world.rooms]
     stores = {name: (json.loads(store.objects["one.json"]), ()) for name, store in world.stores.items()}
-    return expected({run.name: run.told() for run in runs}, {"files": (files, ()), **stores}, room_names=names)
+    return expected({run.name: run.told() for run in runs}, {"files": (files, ()), **stores}, hundredms_rooms=rooms)
 
 
 def test_files_are_read_as_ever(seen: Seen) -> None:

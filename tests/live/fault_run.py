@@ -104,9 +104,12 @@ class Run:
         }
         return rows, given
 
-    def room_names(self) -> dict[str, str]:
-        """The rooms' names that can be had, by their ids."""
-        return {} if not self.case.names else {documents.room_id(held.room): held.room for held in self.meetings}
+    def rooms(self) -> dict[str, tuple[str, str]]:
+        """Name and template of the rooms that can be had, by their ids."""
+        if not self.case.names:
+            return {}
+        rooms = [documents.room_document(held.room) for held in self.meetings]
+        return {room["id"]: (room["name"], room["template"]) for room in rooms}
 
     def _hold(self) -> tuple[Meeting, ...]:
         start = self.clock() - 64.0

@@ -31,3 +31,11 @@ def failures(page: str, source: str) -> Counter[str]:
     family = "webrtc_exporter_source_poll_failures_total"
     of_source = "\n".join(line for line in page.splitlines() if line.startswith(family) and f'="{source}"' in line)
     return +sums(of_source, family, "reason")
+
+
+def about_calls(page: str, source: str = "") -> set[str]:
+    """The samples about sessions, rooms and peers, of one source or all: those that no poll changes by itself."""
+    about = (
+        line for line in page.splitlines() if line.startswith("webrtc_") and not line.startswith("webrtc_exporter_")
+    )
+    return {line for line in about if f'source="{source}"' in line or not source}
