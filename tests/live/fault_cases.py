@@ -149,7 +149,9 @@ CASES: Final[Mapping[str, Case]] = {
     "vendor-ahead": Case(signs=True, clock=3600),
     "vendor-behind": Case(signs=True, clock=-8),
     "growth": Case(
-        faults=lambda place: (faults.growing(place.vendor),), peer_stats={"recheck_after": ["8s", "24s", "50s"]}, versions=2
+        faults=lambda place: (faults.growing(place.vendor),),
+        peer_stats={"recheck_after": ["8s", "24s", "50s"]},
+        versions=2,
     ),
     "lies": Case(faults=lambda _: (faults.lies(Answer(), Answer(body=faults.HTML.body), Answer(body=b"[1]")),)),
     "a-webinar": Case(
