@@ -252,7 +252,7 @@ class TestOpening:
         with sqlite3.connect(tmp_path / "state.sqlite") as connection:
             connection.execute("PRAGMA user_version = 99")
         connection.close()
-        with pytest.raises(StateError, match="state version 99, this one knows 2"):
+        with pytest.raises(StateError, match="state version 99, this one knows 3"):
             Ledger.open(tmp_path)
 
     def test_a_folder_that_cannot_be_written_is_refused(self, tmp_path: Path) -> None:

@@ -4,12 +4,16 @@ from exporter.ledger.errors import StateDamagedError, StateError, StateInUseErro
 from exporter.ledger.history import HISTORY_SECONDS
 from exporter.ledger.ledger import Ledger, StoredSession
 from exporter.ledger.terms import Terms
+from exporter.ledger.timeline import Bounds, Dropped, Place, TimelineRow, Waiting
 from exporter.ledger.transaction import Count, SeenPeer, Transaction
 
 __all__ = [
     "HISTORY_SECONDS",
+    "Bounds",
     "Count",
+    "Dropped",
     "Ledger",
+    "Place",
     "SeenPeer",
     "StateDamagedError",
     "StateError",
@@ -17,5 +21,7 @@ __all__ = [
     "StateUnavailableError",
     "StoredSession",
     "Terms",
+    "TimelineRow",
     "Transaction",
+    "Waiting",
 ]

@@ -61,7 +61,7 @@ _TABLES = (
         "seen",
         _ENDED,
         tally="forgotten_peers",
-        shrink="SET counted = x'' WHERE counted <> x'' AND max(seen, coalesce(\"end\", seen)) < :growing",
+        shrink="SET counted = x'', sent = x'' WHERE counted <> x'' AND max(seen, coalesce(\"end\", seen)) < :growing",
     ),
     _Table("seen_rejected", ("mark",), "seen", "TRUE"),
     _Table("objects", ("source", "name"), "seen", "TRUE"),

@@ -13,6 +13,7 @@ from exporter.ledger.errors import StateError, Troubles, damaged
 from exporter.ledger.history import DAY_SECONDS, HISTORY_SECONDS, History
 from exporter.ledger.schema import connect, lock
 from exporter.ledger.terms import Terms
+from exporter.ledger.timeline import TimelineLog
 from exporter.ledger.transaction import Count, SeriesKey, Transaction, decode_series, source_fact_name
 from exporter.model import Session, SessionKey
 from exporter.remembered import ASIDE, ObjectIdentity, Task
@@ -52,6 +53,8 @@ class Ledger:
             decode_series(series): Count(msgspec.msgpack.decode(amounts, type=list[float]), created, bool(held))
             for series, amounts, created, held in self._ask("SELECT series, amounts, created, held FROM counts")
         }
+        #: What is to be handed over of the timeline.
+        self.timeline = TimelineLog(connection, self.transaction, self._troubles)
         self._history = History(connection, self.transaction, history_seconds)
 
     @classmethod

@@ -140,7 +140,33 @@ ALTER TABLE new_peers RENAME TO seen_peers;
         connection.execute("INSERT INTO tallies VALUES ('', ?, ?)", (tally, marks - counted))
 
 
-STEPS: tuple[Step, ...] = (_first, _second)
+def _third(connection: sqlite3.Connection) -> None:
+    """What is to be handed over of the timeline, and how far each receiver has come with it."""
+    _execute(
+        connection,
+        """
+CREATE TABLE timeline (         -- what there was to hand over, the first first; what is not needed any more goes
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    added REAL NOT NULL,        -- Unix seconds when it was committed
+    "first" REAL NOT NULL,      -- Unix seconds of its first sample, and of its last
+    "last" REAL NOT NULL,
+    samples INTEGER NOT NULL,
+    samples_through INTEGER NOT NULL, -- of all rows ever, up to this one and with it
+    bytes_through INTEGER NOT NULL,   -- the same of payloads
+    payload BLOB NOT NULL       -- opaque here
+);
+CREATE TABLE timeline_receivers (
+    name TEXT PRIMARY KEY,
+    id INTEGER NOT NULL,        -- the last row that it has, or that it will not get any more
+    samples_through INTEGER NOT NULL, -- as that row says
+    bytes_through INTEGER NOT NULL
+) WITHOUT ROWID;
+ALTER TABLE seen_peers ADD COLUMN sent BLOB NOT NULL DEFAULT x'';
+""",
+    )
+
+
+STEPS: tuple[Step, ...] = (_first, _second, _third)
 
 
 def migrate(connection: sqlite3.Connection, version: int) -> None:

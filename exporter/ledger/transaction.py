@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from exporter.ledger import timeline
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -46,6 +48,8 @@ class SeenPeer(Struct, frozen=True):
     windows: int
     #: What it added that can grow, as it was given to `remember_peer`; empty: what comes later adds nothing.
     counted: bytes
+    #: What was handed over of its peer, as it was given to `remember_peer`; empty: nothing, or it grows no more.
+    sent: bytes = b""
 
 
 class Transaction:
@@ -137,7 +141,7 @@ class Transaction:
         row = self._still_seen(
             "seen_peers",
             _digest(key.source, key.room_id, key.session_id, peer_id, stay),
-            "fingerprint, windows, counted",
+            "fingerprint, windows, counted, sent",
         )
         return SeenPeer(*row) if row else None
 
@@ -151,7 +155,7 @@ class Transaction:
             seen: what to remember of the stay.
         """
         self._connection.execute(
-            "INSERT OR REPLACE INTO seen_peers VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO seen_peers VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 _digest(key.source, key.room_id, key.session_id, peer.peer_id, peer.stay),
                 key.source,
@@ -160,6 +164,7 @@ class Transaction:
                 seen.fingerprint,
                 seen.windows,
                 seen.counted,
+                seen.sent,
             ),
         )
 
@@ -168,6 +173,17 @@ class Transaction:
         rows = self._connection.execute("SELECT counted, mark FROM seen_peers WHERE counted <> x'' ORDER BY mark")
         changed = [(new, mark) for counted, mark in rows if (new := change(counted)) != counted]
         self._connection.executemany("UPDATE seen_peers SET counted = ? WHERE mark = ?", changed)
+
+    def add_to_timeline(self, first: float, last: float, samples: int, payload: bytes) -> None:
+        """Appends to the log of what is to be handed over.
+
+        Args:
+            first: Unix seconds of the first sample.
+            last: Unix seconds of the last sample.
+            samples: how many there are.
+            payload: opaque here.
+        """
+        timeline.add(self._connection, self._now, first, last, samples, payload)
 
     # Counts
 

@@ -19,10 +19,11 @@ from exporter.told import quote, told
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exporter.ledger import Ledger, Transaction
+    from exporter.ledger import Ledger, SeenPeer, Transaction
     from exporter.metrics.family import Family
     from exporter.model import Report, Session
     from exporter.pipeline.border import Border
+    from exporter.pipeline.handing_over import HandingOver
     from exporter.pipeline.sieve import Sifted
 
 logger = logging.getLogger(__name__)
@@ -52,9 +53,27 @@ class Committed(Struct, kw_only=True):
 class Ingest:
     """Commits deliveries, each report and each stay once."""
 
-    def __init__(self, ledger: Ledger, families: Sequence[Family], thresholds: Thresholds, border: Border) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        families: Sequence[Family],
+        thresholds: Thresholds,
+        border: Border,
+        *,
+        handing_over: HandingOver | None = None,
+    ) -> None:
+        """Begins.
+
+        Args:
+            ledger: where to commit.
+            families: the catalogue.
+            thresholds: of the verdicts.
+            border: what passes it is taken in.
+            handing_over: writes the timeline; None: there is nobody to hand it over to.
+        """
         self._ledger = ledger
         self._border = border
+        self._handing_over = handing_over
         self._rules = CountRules(families)
         self._sieve = Sieve(self._rules, thresholds)
 
@@ -149,12 +168,17 @@ class Ingest:
             transaction.remember_session(key, moment(report))
             if len(report.peers) != 1:
                 transaction.add(sample_rejections(report), hold=False)
-        for stay in sifted.stays:
+        for stay, seen in self._handed_over(transaction, key, sifted):
             transaction.add(stay.increments, hold=True)
-            transaction.remember_peer(key, stay.peer, moment(report), stay.seen)
+            transaction.remember_peer(key, stay.peer, moment(report), seen)
         _count(transaction, "webrtc_exporter_reports_ingested_total", key.source)
         transaction.put_room(key.source, key.room_id)
         committed.rooms.add((key.source, key.room_id))
+
+    def _handed_over(self, transaction: Transaction, key: SessionKey, sifted: Sifted) -> list[tuple[Stay, SeenPeer]]:
+        if self._handing_over is None:
+            return [(stay, stay.seen) for stay in sifted.stays]
+        return self._handing_over.add(transaction, key, sifted)
 
     def _view(self, transaction: Transaction, committed: Committed, session: Session, sifted: Sifted) -> None:
         key = session.key

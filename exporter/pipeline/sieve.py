@@ -39,6 +39,8 @@ class Sifted(Struct, frozen=True, kw_only=True):
     too_old: list[tuple[str, str]]
     #: Whether that is so of the session itself.
     is_too_old: bool
+    #: By peer what was handed over of its known stays, as the ledger has it.
+    sent: dict[str, list[bytes]]
 
     @property
     def adds(self) -> bool:
@@ -64,10 +66,13 @@ class Sieve:
         is_forgotten = transaction.is_forgotten(key.source, moment(report))
         stays: list[Stay] = []
         too_old: list[tuple[str, str]] = []
+        sent: dict[str, list[bytes]] = {}
         known_stays = 0
         for peer in report.peers:
             known = transaction.seen_peer(key, peer.peer_id, peer.stay)
             known_stays += known is not None
+            if known is not None and known.sent:
+                sent.setdefault(peer.peer_id, []).append(known.sent)
             if known is None and is_forgotten:
                 too_old.append((peer.peer_id, peer.stay))
             elif stay := self._stay(report, peer, known):
@@ -80,6 +85,7 @@ class Sieve:
             duplicates=len(report.peers) - len(stays) - len(too_old),
             too_old=too_old,
             is_too_old=not is_known_session and is_forgotten,
+            sent=sent,
         )
 
     def _stay(self, report: Report, peer: Peer, known: SeenPeer | None) -> Stay | None:
@@ -97,7 +103,8 @@ class Sieve:
         # What fell was not taken back, and must not be added again when it rises.
         in_all = highest(before, adds.growing)
         # A summary says all at once: it is never added to, and millions of them are remembered.
-        seen = SeenPeer(fingerprint, windows, b"" if adds.growing and not windows else encode_growth(in_all))
+        counted = b"" if adds.growing and not windows else encode_growth(in_all)
+        seen = SeenPeer(fingerprint, windows, counted, b"" if known is None else known.sent)
         if known is None:
             return Stay(peer, assessment, seen, {**adds.once, **adds.growing}, is_new=True)
         return Stay(peer, assessment, seen, grown(before, adds.growing), is_new=False)
