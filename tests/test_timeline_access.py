@@ -9,6 +9,7 @@ import ssl
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 import trustme
 
@@ -182,6 +183,26 @@ async def test_a_certificate_of_our_own(tmp_path: Path, ca: trustme.CA) -> None:
     with recording_receiver(context=server_side(ca, "127.0.0.1", clients=True)) as receiver:
         assert (await attempt(receiver.url, tls))[0].stored == SAMPLES
         assert (await attempt(receiver.url, {"ca_file": str(files["ca_file"])}))[0].codes == ["error"]
+
+
+async def test_an_alert_after_the_handshake_is_no_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    """In TLS 1.3 the missing certificate is told with the answer; where the library lets that pass, it is an error."""
+    caplog.set_level(logging.INFO)
+
+    def refuse(_: httpx.Request) -> httpx.Response:
+        raise ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required")
+
+    world, events = FakeTime(NOW), RecordedEvents()
+
+    def give_up(_: int) -> None:
+        raise asyncio.CancelledError
+
+    world.meanwhile = give_up
+    async with sending(read_settings("https://h/"), world, events, httpx.MockTransport(refuse)) as sender:
+        with pytest.raises(asyncio.CancelledError):
+            await sender.send((LINE,))
+    assert events.codes == ["error"]
+    assert "alert certificate required" in caplog.text
 
 
 async def test_an_authority_that_changes_is_read_again(tmp_path: Path, ca: trustme.CA) -> None:

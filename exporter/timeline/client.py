@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -85,6 +86,10 @@ class Client:
             answer = Answer("later", "timeout", message=f"no answer in time ({type(error).__name__})")
         except httpx.ConnectError as error:
             # It says what is wrong with the certificate, and quotes nothing that we sent.
+            answer = Answer("later", "error", message=f"cannot connect: {error}")
+        except ssl.SSLError as error:
+            # With TLS 1.3 a receiver that wants a certificate says so after the handshake, and the library lets that
+            # pass as it is. It quotes nothing that we sent.
             answer = Answer("later", "error", message=f"cannot connect: {error}")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # The library's text may quote headers.
