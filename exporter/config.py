@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from exporter import config_yaml
-from exporter.config_effective import effective, unsupported
+from exporter.config_effective import effective
 from exporter.config_parts import Parts
 from exporter.config_place import show
 from exporter.remote_write_settings import RemoteWriteSettings
-from exporter.settings import MetricsSettings, PseudonymSettings, Settings, ShardSettings
+from exporter.settings import MetricsSettings, PseudonymSettings, Settings, ShardSettings, TimelineSettings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -28,10 +28,10 @@ __all__ = [
     "RemoteWriteSettings",
     "Settings",
     "ShardSettings",
+    "TimelineSettings",
     "check",
     "effective",
     "load",
-    "unsupported",
 ]
 
 

@@ -1,10 +1,9 @@
-"""What is in force: the settings as YAML without secrets, and those of them that this version does not carry out."""
+"""What is in force: the settings as YAML without secrets."""
 
 from __future__ import annotations
 
 import re
 from itertools import zip_longest
-from operator import attrgetter
 from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
@@ -27,12 +26,6 @@ _SECRET_NAME = re.compile(
     r"|(?:access|account|api|private|shared|sas|encryption|master|storage)[_-]?key",
 )
 
-#: What is checked but not carried out yet: the key, and the value that asks for nothing.
-_NOT_DONE_YET: dict[str, object] = {
-    "remote_write": (),
-    "metrics.per_track": False,
-}
-
 
 def effective(settings: Settings) -> str:
     """Writes the settings in force as YAML, defaults included, secrets masked. What is not set is left out."""
@@ -45,11 +38,6 @@ def effective(settings: Settings) -> str:
         {"name": source.name, "type": kind, **_keys(cast("Struct", source), hidden)} for source, kind in types
     ]
     return config_yaml.dump(parts)
-
-
-def unsupported(settings: Settings) -> list[str]:
-    """Names the keys that are configured, but that this version does nothing about, such as `metrics.per_track`."""
-    return [key for key, nothing in _NOT_DONE_YET.items() if attrgetter(key)(settings) != nothing]
 
 
 def _plain(value: object, key: str, hidden: Collection[str]) -> object:

@@ -12,7 +12,7 @@ from exporter.metrics.gauge_families import key_label
 from exporter.quality import thresholds
 from exporter.quality.thresholds import Thresholds
 from exporter.remote_write_settings import RemoteWriteSettings
-from exporter.settings import MetricsSettings, Settings, ShardSettings
+from exporter.settings import MetricsSettings, Settings, ShardSettings, TimelineSettings
 from exporter.values import kind_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_KEYS = ("sources", "quality", "metrics", "remote_write", "shard")
+_KEYS = ("sources", "quality", "metrics", "remote_write", "timeline", "shard")
 #: A name is a label value, and part of the paths `/webhooks/NAME` and `/ingest/NAME`.
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
@@ -59,6 +59,7 @@ class Parts:
             lambda part: part.problems(self._bucket_families, key_labels),
         )
         remote_write = self._remote_write(parts.get("remote_write", []))
+        timeline = self._part(parts.get("timeline", {}), TimelineSettings, ("timeline",), TimelineSettings.problems)
         shard = self._part(parts.get("shard", {}), ShardSettings, ("shard",), ShardSettings.problems)
         return Settings(
             sources=sources,
@@ -66,6 +67,7 @@ class Parts:
             quality=quality or Thresholds(),
             metrics=metrics or MetricsSettings(),
             remote_write=remote_write,
+            timeline=timeline or TimelineSettings(),
             shard=shard or ShardSettings(),
         )
 
@@ -101,6 +103,9 @@ class Parts:
                 continue
             if receiver.name and receiver.name in {other.name for other in receivers}:
                 self._wrong((*place, "name"), f"{shorten(receiver.name)!r} is taken; expected a name of its own")
+            elif receiver.label in {other.label for other in receivers}:
+                # By its name it is known after a restart; keys and users are no part of one that is made of the URL.
+                self._wrong((*place, "name"), "missing; another receiver has the same URL, so expected a name")
             receivers.append(receiver)
         return tuple(receivers)
 

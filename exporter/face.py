@@ -122,6 +122,10 @@ class Face(Protocol):
         """
         ...
 
+    async def timeline(self, *, accept: str, accept_encoding: str, by_prometheus: bool) -> Scrape | None:
+        """Renders the page of the timeline; arguments as in `scrape`; None where it is not configured."""
+        ...
+
     def not_ready(self) -> str:
         """Why the process is not ready yet; empty when it is."""
         ...

@@ -6,7 +6,9 @@ Source of keys and defaults: Prometheus' configuration, `<remote_write>`, as far
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 from typing import Literal
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -89,7 +91,8 @@ class QueueConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     #: Samples that are read ahead of the connections.
     capacity: int = 10_000
-    #: Connections at the same time.
+    #: Connections at the same time: one, so that samples come in the order of their times. It is here so that it need
+    #: not be taken out of a configuration that says so.
     max_shards: int = 1
     max_samples_per_send: int = 5_000
     batch_send_deadline: Duration = Duration(5)
@@ -104,6 +107,8 @@ class QueueConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             "max_samples_per_send": self.max_samples_per_send,
         }
         found = [(key, f"expected at least 1, got {number}") for key, number in numbers.items() if number < 1]
+        if self.max_shards > 1:
+            found.append(("max_shards", f"expected 1: one request follows another here; got {self.max_shards}"))
         if not self.min_backoff:
             found.append(("min_backoff", "expected more than 0s, or a failing receiver would never be left in peace"))
         if self.max_backoff < self.min_backoff:
@@ -129,6 +134,15 @@ class RemoteWriteSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     external_labels: dict[str, str] = {}
     #: Samples older than this are not sent, as the receiver would not take them; None: no limit.
     max_sample_age: Duration | None = None
+
+    @property
+    def label(self) -> str:
+        """What it is known by, in metrics and in the state: its name, else what the URL says without its secrets."""
+        if self.name:
+            return self.name
+        parts = urlsplit(self.url.reveal())
+        address = f"{parts.scheme}://{parts.hostname}:{parts.port}{parts.path}"
+        return f"{parts.hostname}-{blake2b(address.encode(), digest_size=3).hexdigest()}"
 
     def problems(self) -> list[Broken]:
         """Names each mistake that no single value shows, as its place in this element and what was expected there."""

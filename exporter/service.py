@@ -139,6 +139,20 @@ class Service:
             chunks=body.chunks,
         )
 
+    async def timeline(self, *, accept: str, accept_encoding: str, by_prometheus: bool) -> Scrape | None:
+        """The page of the timeline for one scrape; None where it is not configured."""
+        page_format, encoding = choose_format(accept), choose_encoding(accept_encoding)
+        body = await self._pipeline.timeline(
+            open_metrics=page_format is ExpositionFormat.OPENMETRICS,
+            gzip=encoding == "gzip",
+            by_prometheus=by_prometheus,
+        )
+        if body is None:
+            return None
+        return Scrape(
+            content_type=page_format.content_type, content_encoding=encoding, length=body.length, chunks=body.chunks
+        )
+
     def not_ready(self) -> str:
         """Why the first poll of each source has not ended yet; empty when all have."""
         return self._pipeline.not_ready()
@@ -202,11 +216,17 @@ class Service:
                 logger.error("the old configuration cannot be taken up again: %s", error)  # noqa: TRY400 - it says all
                 self._give_up()
                 raise
+            self._forget_remotes(new.remotes - old.remotes)
             self._put_in_force(again)
             raise
         for gone in {source.name for source in old.settings.sources} - {each.name for each in settings.sources}:
-            self._instruments.forget_source(gone)
+            self._instruments.forget("source", gone)
+        self._forget_remotes(old.remotes - new.remotes)
         self._put_in_force(new)
+
+    def _forget_remotes(self, gone: frozenset[str]) -> None:
+        for remote in gone:
+            self._instruments.forget("remote", remote)
 
     def _prepare(self, settings: Settings, border: Border | None = None) -> Pipeline:
         return Pipeline(settings, source_types(), self._ledger, self._thread, self._instruments, border=border)
@@ -255,15 +275,12 @@ def load_settings(file: Path) -> Settings:
     """Reads the configuration.
 
     Raises:
-        StartError: it is not valid, or asks for something whose absence would do harm.
+        StartError: it is not valid.
     """
     try:
-        settings = config.load(file, source_types(), configurable_buckets())
+        return config.load(file, source_types(), configurable_buckets())
     except config.ConfigError as error:
         raise StartError(str(error)) from error
-    for key in config.unsupported(settings):
-        logger.warning("%s: %s: not part of this version yet, ignored", file, key)
-    return settings
 
 
 @asynccontextmanager

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 
+#: A large call's samples, several times over.
+_LEAST_BYTES = 1 << 20
+#: A quarter of an hour of it is a margin.
+_LEAST_WINDOW = Duration(1800)
+
+
 class PseudonymSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Labels whose values become keyed hashes."""
 
@@ -91,6 +97,37 @@ class MetricsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return found
 
 
+class TimelineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `timeline` part of the configuration: how it is kept, and the page from which it can be scraped."""
+
+    #: How long what was handed over stays in the state, so that it can be written into a file (`backfill`).
+    keep: Duration = Duration(0)
+    #: How long it waits for a receiver.
+    max_age: Duration = Duration(7 * 86_400)
+    #: Past so many bytes the oldest goes first, whoever waits for it.
+    max_bytes: int = 1 << 30
+    #: Whether there is a page `/timeline`.
+    endpoint: bool = False
+    #: How long a sample stays on it after it was first read.
+    expose_for: Duration = Duration(60)
+    #: As in the Prometheus that reads it: one sample that is older costs a whole scrape.
+    out_of_order_time_window: Duration = Duration(86_400)
+
+    def problems(self) -> list[Broken]:
+        """Names numbers out of range."""
+        found = []
+        if self.max_age < self.keep:
+            found.append(("max_age", f"expected at least `keep` ({self.keep}), got {self.max_age}"))
+        if self.max_bytes < _LEAST_BYTES:
+            found.append(("max_bytes", f"expected at least {_LEAST_BYTES}, got {self.max_bytes}"))
+        if not self.expose_for:
+            found.append(("expose_for", "expected more than 0s"))
+        if self.out_of_order_time_window < _LEAST_WINDOW:
+            message = f"expected at least {_LEAST_WINDOW}, got {self.out_of_order_time_window}"
+            found.append(("out_of_order_time_window", message))
+        return found
+
+
 class ShardSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which of `count` equal exporters this one is, from 0."""
 
@@ -116,4 +153,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     quality: Thresholds = Thresholds()
     metrics: MetricsSettings = MetricsSettings()
     remote_write: tuple[RemoteWriteSettings, ...] = ()
+    timeline: TimelineSettings = TimelineSettings()
     shard: ShardSettings = ShardSettings()
+
+    @property
+    def has_timeline(self) -> bool:
+        """Whether there is anybody to hand the timeline over to."""
+        return bool(self.remote_write or self.timeline.endpoint or self.timeline.keep)

@@ -316,14 +316,6 @@ class TestCheck:
         assert cli.main(["--config.check", f"--config.file={good}"]) == 0
         assert capsys.readouterr().out == f"{good}: OK, sources: watch (watchrtc), 100ms (100ms)\n"
 
-    def test_not_yet(self, good: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """What this version does not do is said as well."""
-        good.write_text(f"{GOOD}metrics: {{per_track: true}}\n", encoding="utf-8")
-        assert cli.main(["--config.check", f"--config.file={good}"]) == 0
-        assert capsys.readouterr().out.splitlines()[1:] == [
-            f"{good}: metrics.per_track: valid, but not part of this version yet"
-        ]
-
     def test_bad(self, good: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """It says every mistake, a line each, on standard output."""
         good.write_text(f"{GOOD}shard: {{count: 0}}\nmetrics: {{max_series: 0}}\n", encoding="utf-8")

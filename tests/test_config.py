@@ -21,7 +21,7 @@ from exporter.remote_write_settings import (
     RemoteWriteSettings,
     TlsConfig,
 )
-from exporter.settings import MetricsSettings, PseudonymSettings, ShardSettings
+from exporter.settings import MetricsSettings, PseudonymSettings, ShardSettings, TimelineSettings
 from exporter.sources import source_types
 from exporter.values import Duration, Secret, Url
 from tests.config_vendors import FAMILIES, VENDORS, AskSettings, Call, Hook, Limits, ReadSettings
@@ -74,6 +74,7 @@ metrics:
   pseudonyms: {labels: [peer_id], salt_file: /run/secrets/salt}
   buckets: {}                     # per family
 remote_write: []                  # each as in Prometheus
+timeline: {keep: 0s, endpoint: false}
 shard: {index: 0, count: 1}       # which sessions are mine
 """
 
@@ -109,6 +110,14 @@ class TestGood:
             buckets={},
         )
         assert found.remote_write == ()
+        assert found.timeline == TimelineSettings(
+            keep=Duration(0),
+            max_age=Duration(604_800),
+            max_bytes=1_073_741_824,
+            endpoint=False,
+            expose_for=Duration(60),
+            out_of_order_time_window=Duration(86_400),
+        )
         assert found.shard == ShardSettings(index=0, count=1)
 
     def test_name_is_the_type(self) -> None:
@@ -184,6 +193,14 @@ class TestGood:
                     url=Url("http://localhost:9090/api/v1/write"),
                     basic_auth=BasicAuth(username="exporter", password_file="/run/secrets/password"),  # noqa: S106 - a file's name
                 ),
+            ),
+            timeline=TimelineSettings(
+                keep=Duration(172_800),
+                max_age=Duration(172_800),
+                max_bytes=1_048_576,
+                endpoint=True,
+                expose_for=Duration(45),
+                out_of_order_time_window=Duration(1800),
             ),
             shard=ShardSettings(index=1, count=2),
         )

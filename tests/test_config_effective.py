@@ -10,13 +10,12 @@ import pytest
 import yaml
 from msgspec import Struct
 
-from exporter.config import Settings, effective, load, unsupported
+from exporter.config import Settings, effective, load
 from exporter.logs import LineFormatter
 from exporter.metrics.catalogue import configurable_buckets
-from exporter.settings import MetricsSettings
 from exporter.sources import source_types
 from exporter.values import Duration
-from tests.config_vendors import FAMILIES, VENDORS, ReadSettings
+from tests.config_vendors import FAMILIES, VENDORS
 
 if TYPE_CHECKING:
     from exporter.logs import Format
@@ -83,6 +82,13 @@ metrics:
   per_track: false
   buckets: {}
 remote_write: []
+timeline:
+  keep: 0s
+  max_age: 1w
+  max_bytes: 1073741824
+  endpoint: false
+  expose_for: 1m
+  out_of_order_time_window: 1d
 shard:
   index: 0
   count: 1
@@ -215,37 +221,3 @@ sources:
     assert shown("city") == shown()
     assert shown("room_id") == ([hidden], "the-session", ["one", "two"], hidden)
     assert shown("session_id", "peer_id") == (["the-room"], hidden, [hidden, hidden], "the-room")
-
-
-class TestUnsupported:
-    """What is configured, but not done yet."""
-
-    def test_nothing(self) -> None:
-        """The defaults ask for nothing that this version cannot do."""
-        assert unsupported(load(GOOD / "smallest.yaml", VENDORS, FAMILIES)) == []
-
-    def test_everything(self) -> None:
-        """Each key is named by its place."""
-        assert unsupported(load(GOOD / "everything.yaml", VENDORS, FAMILIES)) == [
-            "remote_write",
-            "metrics.per_track",
-        ]
-
-    def test_each_alone(self) -> None:
-        """Any single key is enough."""
-        settings = Settings(sources=(ReadSettings(url="x"),), metrics=MetricsSettings(per_track=True))
-        assert unsupported(settings) == ["metrics.per_track"]
-
-    def test_real_vendors(self, tmp_path: Path) -> None:
-        """All keys of theirs are carried out."""
-        file = tmp_path / "config.yaml"
-        file.write_text(
-            """\
-sources:
-  - {type: 100ms, auth: {management_token: t}, webhook: {secret: s}}
-  - {type: watchrtc, url: data, push: {token: t}}
-""",
-            encoding="utf-8",
-        )
-        found = load(file, source_types(), configurable_buckets())
-        assert unsupported(found) == []

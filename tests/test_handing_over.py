@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from exporter.ledger import Ledger
 from exporter.metrics.catalogue import FAMILIES
+from exporter.pipeline.border import Border
 from exporter.pipeline.handing_over import HandingOver
 from exporter.pipeline.ingest import Ingest
 from exporter.quality import Thresholds
@@ -43,8 +44,8 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.ledger = Ledger.open(folder)
         shape = Shape(FAMILIES, Thresholds())
-        self.ingest = Ingest(self.ledger, FAMILIES, Thresholds(), handing_over=HandingOver(shape))
-        self.without = Ingest(self.ledger, FAMILIES, Thresholds())
+        self.ingest = Ingest(self.ledger, FAMILIES, Thresholds(), Border(), handing_over=HandingOver(shape))
+        self.without = Ingest(self.ledger, FAMILIES, Thresholds(), Border())
         self._read = 0
 
     def deliver(self, *reports: Report, now: float = NOW) -> Receipt:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from exporter import __version__
-from exporter.face import ReloadError, SessionLine
+from exporter.face import ReloadError, Scrape, SessionLine
 from exporter.web.app import application, check_telemetry_path
 from exporter.web.envelope import Envelope
 from tests.web_fakes import TEXT_CONTENT_TYPE, FakeFace
@@ -47,6 +47,34 @@ def client_of(
         clock=lambda: NOW,
     )
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://exporter")
+
+
+class TestTimeline:
+    """`GET /timeline`."""
+
+    async def test_without_configuration_there_is_none(self, face: FakeFace) -> None:
+        """And the answer says what to configure."""
+        async with client_of(face) as client:
+            answer = await client.get("/timeline")
+        assert (answer.status_code, "timeline.endpoint" in answer.text) == (404, True)
+
+    async def test_sends_what_the_face_rendered(self, face: FakeFace) -> None:
+        """As the metrics are; and the face knows who asks."""
+        face.timeline_page = Scrape(content_type="text/x", content_encoding="gzip", length=3, chunks=(b"abc",))
+        async with client_of(face) as client:
+            client.headers.clear()
+            headers = {"User-Agent": "Prometheus/3", "Accept": "a/b", "Accept-Encoding": "gzip"}
+            async with client.stream("GET", "/timeline", headers=headers) as answer:
+                raw = b"".join([chunk async for chunk in answer.aiter_raw()])
+            await client.head("/timeline", headers=headers)
+        assert (answer.status_code, raw) == (200, b"abc")
+        assert (answer.headers["content-type"], answer.headers["content-encoding"]) == ("text/x", "gzip")
+        assert face.asked == [("a/b", "gzip", True), ("a/b", "gzip", False)]
+
+    def test_no_other_page_can_have_its_path(self) -> None:
+        """Nor the metrics: they would be scraped as the wrong ones."""
+        with pytest.raises(ValueError, match="no other page has"):
+            check_telemetry_path("/timeline")
 
 
 class TestMetrics:

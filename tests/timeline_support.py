@@ -230,15 +230,18 @@ class RecordedEvents:
         self.stored = 0
         self.repeated = 0
         self.given_up: Counter[str] = Counter()
+        #: Unix milliseconds.
+        self.newest = 0
 
     def request(self, code: str, seconds: float) -> None:
         """Remembers the code."""
         assert seconds >= 0
         self.codes.append(code)
 
-    def sent(self, samples: int) -> None:
+    def sent(self, samples: int, newest: int) -> None:
         """Adds up."""
         self.stored += samples
+        self.newest = max(self.newest, newest)
 
     def failed(self, samples: int) -> None:
         """Adds up."""

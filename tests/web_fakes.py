@@ -36,6 +36,7 @@ class FakeFace:
         self.asked: list[tuple[str, str, bool]] = []
         self.limits: list[int] = []
         self.reloads = 0
+        self.timeline_page: Scrape | None = None
         self.endpoints: dict[tuple[Inbox, str], FakeEndpoint] = {}
 
     async def scrape(self, *, accept: str, accept_encoding: str, by_prometheus: bool) -> Scrape:
@@ -51,6 +52,11 @@ class FakeFace:
             length=sum(map(len, self.chunks)),
             chunks=self.chunks,
         )
+
+    async def timeline(self, *, accept: str, accept_encoding: str, by_prometheus: bool) -> Scrape | None:
+        """Gives what there is."""
+        self.asked.append((accept, accept_encoding, by_prometheus))
+        return self.timeline_page
 
     def not_ready(self) -> str:
         """Gives the reason."""

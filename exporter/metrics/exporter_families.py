@@ -8,6 +8,7 @@ from exporter.metrics.family import Family, Scope
 
 _SOURCE = ("source",)
 _REASON = ("source", "reason")
+_REMOTE = ("remote",)
 
 
 def _family(  # noqa: PLR0913 - a family has that many properties, and each is named at the call
@@ -123,6 +124,62 @@ EXPORTER_FAMILIES: tuple[Family, ...] = (
         "Files and objects that could not be read time and again, and are left until they change.",
         _SOURCE,
     ),
+    _family("remote_write_up", "gauge", "Whether the receiver of the timeline took what it was last sent.", _REMOTE),
+    _family("remote_write_queue_samples", "gauge", "Samples of the timeline that wait for the receiver.", _REMOTE),
+    _family("remote_write_queue_stays", "gauge", "Stays of peers whose samples wait for the receiver.", _REMOTE),
+    _family(
+        "remote_write_queue_bytes",
+        "gauge",
+        "What waits for the receiver, as it is kept on disk.",
+        _REMOTE,
+        unit="bytes",
+    ),
+    _family(
+        "remote_write_queue_wait_seconds",
+        "gauge",
+        "How long the first in the receiver's queue has waited.",
+        _REMOTE,
+        unit="seconds",
+    ),
+    _family(
+        "remote_write_oldest_sample_age_seconds",
+        "gauge",
+        "Age of the oldest sample of the first in the receiver's queue.",
+        _REMOTE,
+        unit="seconds",
+    ),
+    _family(
+        "remote_write_highest_sent_timestamp_seconds",
+        "gauge",
+        "Unix time of the newest sample that the receiver took.",
+        _REMOTE,
+        unit="seconds",
+    ),
+    _family("remote_write_samples_sent_total", "counter", "Samples that the receiver took.", _REMOTE),
+    _family(
+        "remote_write_samples_failed_total",
+        "counter",
+        "Samples in requests that failed and are repeated.",
+        _REMOTE,
+    ),
+    _family(
+        "remote_write_samples_dropped_total",
+        "counter",
+        "Samples that the receiver will not get, by reason.",
+        ("remote", "reason"),
+    ),
+    _family(
+        "remote_write_requests_total", "counter", "Requests to the receiver, by status or failure.", ("remote", "code")
+    ),
+    _family(
+        "remote_write_request_duration_seconds",
+        "histogram",
+        "Length of requests to the receiver.",
+        _REMOTE,
+        unit="seconds",
+        bounds=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+    ),
+    _family("timeline_bytes", "gauge", "The timeline in the state, waiting or kept.", unit="bytes"),
     _family("build_info", "gauge", "Version of the exporter and of Python; always 1.", ("version", "pythonversion")),
     _family("config_last_reload_successful", "gauge", "Whether the last reload of the configuration succeeded."),
     _family(

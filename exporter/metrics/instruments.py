@@ -61,11 +61,11 @@ class Instruments:
         family = self._histograms[name]
         return family.labels(**labels) if labels else family
 
-    def forget_source(self, source: str) -> None:
-        """Takes out every series of a source that is configured no more."""
+    def forget(self, label: str, value: str) -> None:
+        """Takes out every series with a value of a label, as what it is about is configured no more."""
         for family in (*self._gauges.values(), *self._counters.values(), *self._histograms.values()):
-            if "source" in family._labelnames:  # noqa: SLF001 - prometheus-client has no public way to ask
-                family.remove_by_labels({"source": source})
+            if label in family._labelnames:  # noqa: SLF001 - prometheus-client has no public way to ask
+                family.remove_by_labels({label: value})
 
     def render(self, *, open_metrics: bool) -> bytes:
         """The families in one of the formats, without `# EOF`."""

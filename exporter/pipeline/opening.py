@@ -32,6 +32,7 @@ def families_of(settings: Settings, personal_labels: Iterable[PersonalLabel] = (
         key_labels=[key_label(key) for source in settings.sources for key in source.keys_as_labels],
         personal_labels=personal_labels,
         histogram_rooms=settings.metrics.histogram_rooms,
+        per_track=settings.metrics.per_track,
         bounds=settings.metrics.buckets,
     )
 

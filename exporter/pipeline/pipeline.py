@@ -20,7 +20,9 @@ from exporter.pipeline.opening import families_of, take_over
 from exporter.pipeline.publisher import Publisher
 from exporter.pipeline.receiving import SourceEndpoint
 from exporter.pipeline.runner import Runner, SourceEvents
+from exporter.pipeline.timeline import Timeline, handing_over
 from exporter.sources.base import PollFailure
+from exporter.timeline.access import AccessError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -104,7 +106,14 @@ class Pipeline:
             logger.warning("metrics.pseudonyms: the salt is so short that it can be guessed; use 32 random characters")
         #: How messages are told where there are pseudonyms; None where they may say everything.
         self.discretion = self.border.discretion([source.name for source in settings.sources])
-        self._ingest = Ingest(ledger, self._families, settings.quality, self.border)
+        self._ingest = Ingest(
+            ledger, self._families, settings.quality, self.border, handing_over=handing_over(settings, self._families)
+        )
+        try:
+            self._timeline = Timeline(settings, self._families, ledger, thread, instruments, clock)
+        except AccessError as error:
+            msg = f"remote_write: {error}"
+            raise PipelineError(msg) from error
         self._commits = Commits(thread, self._commit)
         self._publisher: Publisher | None = None
 
@@ -143,6 +152,7 @@ class Pipeline:
         """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._publish())
+            tasks.create_task(self._timeline.run())
             for runner in self._runners:
                 tasks.create_task(runner.run())
 
@@ -157,6 +167,7 @@ class Pipeline:
         """Commits a delivery of a source and lets the page show it soon."""
         receipt = await self._commits.deliver(source, delivery)
         self._changed.set()
+        self._timeline.arrived()
         return receipt
 
     async def due_tasks(self, source: str, limit: int) -> Sequence[Task]:
@@ -192,6 +203,11 @@ class Pipeline:
         """The number of the page in force."""
         return self._page.generation.number
 
+    @property
+    def remotes(self) -> frozenset[str]:
+        """Whoever takes the timeline, as the metrics call them."""
+        return self._timeline.remotes
+
     def not_ready(self) -> str:
         """Why the first poll of each source has not ended yet; empty when all have."""
         waiting = [runner.state.name for runner in self._runners if not runner.polled.is_set()]
@@ -223,6 +239,10 @@ class Pipeline:
             self._read_generation = max(self._read_generation, generation.number)
         self._instruments.gauge("scrape_render_seconds").set(time.perf_counter() - started)
         return body
+
+    async def timeline(self, *, open_metrics: bool, gzip: bool, by_prometheus: bool) -> Body | None:
+        """The page of the timeline for one scrape; None where there is none."""
+        return await self._timeline.scrape(open_metrics=open_metrics, compressed=gzip, by_prometheus=by_prometheus)
 
     def _personal_labels(self) -> list[PersonalLabel]:
         kinds = zip(self.settings.source_types, self.settings.sources, strict=True)
@@ -307,6 +327,7 @@ class Pipeline:
         now = self._clock()
         publisher.publish(now, self._read_generation)
         self._ledger.forget(now)
+        self._timeline.keep_bounds(now)
         for scope, count in publisher.series.items():
             gauge("series", scope=scope).set(count)
         gauge("series_limit").set(self.settings.metrics.max_series)

@@ -1,7 +1,7 @@
-"""The timeline as an OpenMetrics file, for `promtool tsdb create-blocks-from openmetrics`.
+"""The timeline as text: OpenMetrics for `promtool tsdb create-blocks-from openmetrics`, and for those who scrape it.
 
-promtool reads a series whose samples descend as if all but one were not there, and says nothing: so every series is
-written once, ascending. Text has no stale marker (a written NaN is a value and spoils averages): lines run on for five
+Both read a series whose samples descend as if all but one were not there, and say nothing: so every series is written
+once, ascending. Text has no stale marker (a written NaN is a value and spoils averages): lines run on for five
 minutes after their end, unlike those that are pushed.
 """
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 END = "# EOF\n"
 
 
-def family_text(family: Family, series: Iterable[TimelineSeries], own: Mapping[str, str]) -> Iterator[str]:
+def family_text(
+    family: Family, series: Iterable[TimelineSeries], own: Mapping[str, str], *, open_metrics: bool = True
+) -> Iterator[str]:
     """Yields the text of one family, a piece a series; nothing where it has no samples.
 
     Args:
@@ -29,6 +31,7 @@ def family_text(family: Family, series: Iterable[TimelineSeries], own: Mapping[s
         series: those of this family are taken, whatever their order; parts of one series are put together, and of two
             samples at the same time the first counts.
         own: labels that every series gets beside its own; where both have one, the series' counts.
+        open_metrics: the format: OpenMetrics 1.0.0, else text 0.0.4.
     """
     parts: dict[Labels, list[TimelineSeries]] = {}
     for each in series:
@@ -44,19 +47,25 @@ def family_text(family: Family, series: Iterable[TimelineSeries], own: Mapping[s
                     samples.setdefault(time, value)
         if samples and not written:
             written = True
-            yield header(family, open_metrics=True).decode()
-        yield "".join(
-            f"{family.name}{{{block}}} {number(samples[time])} {_seconds(time)}\n" for time in sorted(samples)
-        )
+            yield header(family, open_metrics=open_metrics).decode()
+        moment = _seconds if open_metrics else str
+        yield "".join(f"{family.name}{{{block}}} {number(samples[time])} {moment(time)}\n" for time in sorted(samples))
 
 
-def text(families: Iterable[Family], series: Iterable[TimelineSeries], own: Mapping[str, str]) -> Iterator[str]:
+def text(
+    families: Iterable[Family],
+    series: Iterable[TimelineSeries],
+    own: Mapping[str, str],
+    *,
+    open_metrics: bool = True,
+) -> Iterator[str]:
     """Yields a whole file: each family once, in the order of the catalogue; arguments as in `family_text`."""
     kept = list(series)
     for family in families:
         if family.scope == "timeline":
-            yield from family_text(family, kept, own)
-    yield END
+            yield from family_text(family, kept, own, open_metrics=open_metrics)
+    if open_metrics:
+        yield END
 
 
 def _seconds(milliseconds: int) -> str:

@@ -43,8 +43,8 @@ class SenderEvents(Protocol):
         """One request was answered with `code`, or failed before an answer (`error`, `timeout`)."""
         ...
 
-    def sent(self, samples: int) -> None:
-        """Samples were stored."""
+    def sent(self, samples: int, newest: int) -> None:
+        """Samples were stored, the newest of them at `newest` (Unix milliseconds)."""
         ...
 
     def failed(self, samples: int) -> None:
@@ -116,7 +116,7 @@ class Sender:
             self._events.request(answer.code, seconds)
             match answer.meaning:
                 case "accepted":
-                    self._accepted(count(taken))
+                    self._accepted(count(taken), max(each.times[-1] for each in taken))
                 case "later" | "refused":
                     bisection.put_back(taken)
                     self._events.failed(count(taken))
@@ -140,8 +140,8 @@ class Sender:
             self._events.dropped("in_future", taken.in_future)
         return taken.series
 
-    def _accepted(self, samples: int) -> None:
-        self._events.sent(samples)
+    def _accepted(self, samples: int, newest: int) -> None:
+        self._events.sent(samples, newest)
         if self._failures:
             logger.info("%s: accepts again, after %d failed requests", self._name, self._failures)
         self._failures = 0

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from exporter.face import Face, Scrape
 
 _HEALTHY, _READY = "/-/healthy", "/-/ready"
-_RESERVED_PREFIXES = ("/-/", "/config/", "/webhooks/", "/ingest/")
+_TIMELINE = "/timeline"
+_RESERVED_PREFIXES = ("/-/", "/config/", "/webhooks/", "/ingest/", f"{_TIMELINE}/")
 #: Prometheus itself, VictoriaMetrics' vmagent. Others that are built on Prometheus' code send its time-out header.
 _PROMETHEUS_AGENTS = ("Prometheus/", "vm_promscrape", "vmagent")
 _LATEST_SESSIONS = 25
@@ -75,6 +76,7 @@ def application(
     pages = _Pages(face, check_telemetry_path(telemetry_path), documentation_url, clock)
     routes = [
         Route(telemetry_path, pages.metrics),
+        Route(_TIMELINE, pages.timeline),
         Route(_HEALTHY, pages.healthy),
         Route(_READY, pages.ready),
         Route("/-/reload", pages.reload if enable_lifecycle else pages.reload_disabled, methods=["POST", "PUT"]),
@@ -111,6 +113,17 @@ class _Pages:
             accept_encoding=_joined(request, "accept-encoding"),
             by_prometheus=_is_prometheus(request),
         )
+        return ScrapeResponse(scrape)
+
+    async def timeline(self, request: Request) -> Response:
+        scrape = await self._face.timeline(
+            accept=_joined(request, "accept"),
+            accept_encoding=_joined(request, "accept-encoding"),
+            by_prometheus=_is_prometheus(request),
+        )
+        if scrape is None:
+            text = "There is no such page: set timeline.endpoint in the configuration.\n"
+            return PlainTextResponse(text, status_code=404)
         return ScrapeResponse(scrape)
 
     async def landing(self, _: Request) -> Response:
