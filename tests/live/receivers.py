@@ -15,7 +15,7 @@ from tests.oracle.prometheus import free_port, require_tool
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _PATIENCE = 30.0
@@ -98,6 +98,7 @@ def receiving_prometheus(
     folder: Path,
     *,
     out_of_order: str | None = "24h",
+    scrape: Sequence[Mapping[str, object]] = (),
     web: Mapping[str, object] | None = None,
     tls: ssl.SSLContext | None = None,
     auth: tuple[str, str] | None = None,
@@ -107,6 +108,7 @@ def receiving_prometheus(
     Args:
         folder: where it keeps what it has; as it was left, where it was there before.
         out_of_order: how late samples may be; None: not at all, as by default.
+        scrape: jobs, as its configuration has them.
         web: exporter-toolkit's file: TLS and users.
         tls: how to ask it, where it has TLS.
         auth: how to ask it, where it has users.
@@ -114,7 +116,9 @@ def receiving_prometheus(
     folder.mkdir(exist_ok=True)
     # JSON is YAML, and quotes for us.
     storage = {} if out_of_order is None else {"storage": {"tsdb": {"out_of_order_time_window": out_of_order}}}
-    (folder / "prometheus.yml").write_text(json.dumps({"global": {}, **storage}), encoding="utf-8")
+    (folder / "prometheus.yml").write_text(
+        json.dumps({"global": {}, "scrape_configs": scrape, **storage}), encoding="utf-8"
+    )
     (folder / "web.yml").write_text(json.dumps(web or {}), encoding="utf-8")
     command = [
         require_tool("prometheus"),
