@@ -12,7 +12,7 @@ from exporter.ledger import migrations
 from exporter.metrics.catalogue import FAMILIES
 from exporter.metrics.gauge_families import MEDIA_LABELS, PEER_LABELS, ROOM_LABELS
 from exporter.state.description import describe
-from exporter.state.overview import Marks, Overview, Peers, Series, Shard, Source, View
+from exporter.state.overview import Marks, Overview, Peers, Receiver, Series, Shard, Source, TimelineLog, View
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -108,6 +108,13 @@ def _state() -> str:
             peers_forgotten=0,
             since=end - 864_000.0,
             forgotten_before=None,
+        ),
+        timeline=TimelineLog(
+            stays=3,
+            bytes=14_100,
+            first=end - 900.0,
+            last=end + 3500.0,
+            receivers=(Receiver(receiver="remote_write/prometheus", stays=3, samples=12_400, bytes=14_100),),
         ),
         sources=(
             Source(

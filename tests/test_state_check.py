@@ -61,11 +61,12 @@ class TestNothingWrong:
         assert capsys.readouterr().out.splitlines() == [
             f"{busy}/state.sqlite: OK",
             "  integrity: the database file, by SQLite's own check",
-            "  schema: the tables of state version 2",
+            "  schema: the tables of state version 3",
             "  series: 30 series: labels, buckets, amounts",
             "  marks: marks of 4 sessions and 5 peers",
             "  view: 3 sessions and 4 peers, and their marks",
             "  remembered: 2 tasks, 2 objects, rooms and tallies",
+            "  timeline: 0 rows, 0 receivers",
             "  sums: counters against marks, histograms against counters",
         ]
 

@@ -49,7 +49,7 @@ class TestText:
         """Sections first, then source by source; the session that left with its room is told."""
         busy_state(tmp_path)
         lines = shown(capsys, f"--storage.path={tmp_path}").splitlines()
-        assert lines[0].startswith(f"{tmp_path}/state.sqlite: state version 2, 0.")
+        assert lines[0].startswith(f"{tmp_path}/state.sqlite: state version 3, 0.")
         assert lines[1:] == [
             "in view  3 sessions, 4 peers",
             "         ingested from 2026-03-01T10:10:00Z to 2026-03-01T10:10:00Z",
@@ -130,7 +130,7 @@ class TestJson:
         found = json.loads(shown(capsys, "--format=json", f"--storage.path={tmp_path}"))
         assert found["file"] == f"{tmp_path}/state.sqlite"
         assert found["size_bytes"] == (tmp_path / "state.sqlite").stat().st_size
-        assert found["state_version"] == 2
+        assert found["state_version"] == 3
         assert found["view"] == {"sessions": 3, "peers": 4, "oldest": INGESTED, "newest": INGESTED}
         assert found["series"] == {"series": 30, "held": 25, "rooms": 3}
         assert found["marks"] == {

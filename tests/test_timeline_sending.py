@@ -139,6 +139,19 @@ async def test_what_is_ingested_is_sent_and_acknowledged(bench: Bench) -> None:
     assert bench.shows(f'remote_write_requests_total{{code="204",remote="one"}} {len(receiver.requests)}.0')
 
 
+async def test_nothing_goes_before_the_receivers_have_their_places(bench: Bench) -> None:
+    """What the command `ingest` wrote is there for the receivers of the next serve, however soon that looks."""
+    with recording_receiver() as receiver:
+        settings = bench.settings(receiver_at(receiver.url, "one"))
+        async with bench.at_work(bench.settings(keep=Duration(60))):
+            await bench.deliver("a")
+        families = catalogue()
+        early = Timeline(settings, families, bench.ledger, bench.thread, bench.instruments, lambda: bench.now + 3600.0)
+        await bench.thread.run(early.keep_bounds, bench.now + 3600.0)
+        async with bench.at_work(settings):
+            await until(lambda: peers_of(receiver.requests) == ["a"])
+
+
 async def test_requests_are_filled_over_several_rows(bench: Bench) -> None:
     """What waits goes out in as few requests as allowed, none larger."""
     with recording_receiver() as receiver:

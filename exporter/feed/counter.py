@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from exporter.pipeline.ingest import Ingest
 from exporter.pipeline.opening import families_of, take_over
 from exporter.pipeline.publisher import Publisher
+from exporter.pipeline.timeline import handing_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,8 @@ class Counter:
         families = families_of(settings)
         take_over(ledger, settings, families, border.terms, clock())
         self._clock = clock
-        self._ingest = Ingest(ledger, families, settings.quality, border)
+        writing = handing_over(settings, families)
+        self._ingest = Ingest(ledger, families, settings.quality, border, handing_over=writing)
         self._publisher = Publisher(
             ledger,
             families,

@@ -62,6 +62,8 @@ class Timeline:
             events = SendingEvents(receiver.label, instruments)
             self._events[receiver_key(receiver)] = events
             self._sendings.append(Sending(receiver, instance, ledger, thread, events, clock))
+        #: Whether the receivers have their places; before that nobody knows what they still need.
+        self._has_places = False
         self._page: TimelinePage | None = None
         if settings.timeline.endpoint:
             self._events[PAGE] = QueueEvents(PAGE, instruments)
@@ -119,12 +121,15 @@ class Timeline:
             except StateError:
                 await asyncio.sleep(_PAUSE)
             else:
+                self._has_places = True
                 return
 
     # In the ledger's thread
 
     def keep_bounds(self, now: float) -> None:
         """Removes what is of no more use or past the bounds, and shows what waits. `now`: Unix seconds."""
+        if not self._has_places:
+            return
         log, settings = self._ledger.timeline, self._settings.timeline
         in_hand: dict[str, Place] = {each.key: each.read for each in self._sendings}
         if self._page is not None:

@@ -6,7 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from exporter.ledger import migrations
-from exporter.state import check_counts, check_rows, check_sums
+from exporter.state import check_counts, check_rows, check_sums, check_timeline
 from exporter.state.findings import Finding, Part, shortened
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ def _parts(connection: sqlite3.Connection) -> Iterator[Part]:
     yield Part("view", looked_at, shortened(check_rows.wrong_view(connection)))
     looked_at = f"{_rows(connection, 'tasks')} tasks, {_rows(connection, 'objects')} objects, rooms and tallies"
     yield Part("remembered", looked_at, shortened(check_rows.wrong_remembered(connection)))
+    looked_at = f"{_rows(connection, 'timeline')} rows, {_rows(connection, 'timeline_receivers')} receivers"
+    yield Part("timeline", looked_at, shortened(check_timeline.wrong_timeline(connection)))
     sums = shortened(check_sums.wrong_sums(connection, counts))
     yield Part("sums", "counters against marks, histograms against counters", sums)
 

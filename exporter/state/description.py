@@ -10,9 +10,9 @@ from exporter.sources.text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from exporter.state.overview import Marks, Overview, SessionInView, Source, View
+    from exporter.state.overview import Marks, Overview, SessionInView, Source, TimelineLog, View
 
-_WIDTH = len("in view  ")
+_WIDTH = len("timeline ")
 
 
 def describe(found: Overview) -> str:
@@ -26,6 +26,7 @@ def describe(found: Overview) -> str:
             "series", [f"{series.series} of {_several(series.rooms, 'room')}, {series.held} still shown at zero"]
         ),
         *_section("known", _marks(found.marks)),
+        *_section("timeline", _timeline(found.timeline)),
     ]
     for source in found.sources:
         lines += [f"source {printable(source.source)}", *(f"  {line}" for line in _source(source))]
@@ -63,6 +64,19 @@ def _marks(marks: Marks) -> list[str]:
         forgotten = f"{_several(marks.sessions_forgotten, 'session')}, {_several(marks.peers_forgotten, 'peer')}"
         lines.append(f"forgotten, as too old to come again: {forgotten}; nothing from before")
         lines.append(f"{_moment(marks.forgotten_before)} is counted any more that is not known")
+    return lines
+
+
+def _timeline(timeline: TimelineLog) -> list[str]:
+    if not timeline.stays and not timeline.receivers:
+        return []
+    lines = [f"{_several(timeline.stays, 'stay')} in {timeline.bytes / 1e6:.1f} MB"]
+    if timeline.stays:
+        lines[0] += f", from {_moment(timeline.first)} to {_moment(timeline.last)}"
+    lines += [
+        f"{printable(each.receiver)} waits for {_several(each.stays, 'stay')}, {_several(each.samples, 'sample')}"
+        for each in timeline.receivers
+    ]
     return lines
 
 

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from exporter.ledger import Terms
+from exporter.ledger.timeline import end_of
 from exporter.ledger.transaction import decode_series
 from exporter.model import Session
 from exporter.sources.text import printable
@@ -103,6 +104,27 @@ class Shard(Struct, frozen=True, kw_only=True):
     count: int
 
 
+class Receiver(Struct, frozen=True, kw_only=True):
+    """Who takes the timeline, and what it does not have yet."""
+
+    #: `remote_write/NAME`, or `/timeline`.
+    receiver: str
+    stays: int
+    samples: int
+    bytes: int
+
+
+class TimelineLog(Struct, frozen=True, kw_only=True):
+    """What waits to be handed over of the timeline, or is kept."""
+
+    stays: int
+    bytes: int
+    #: Unix seconds of the first sample of all, and of the last; None where there is none.
+    first: float | None
+    last: float | None
+    receivers: tuple[Receiver, ...]
+
+
 class Overview(Struct, frozen=True, kw_only=True):
     """What is in a state."""
 
@@ -116,6 +138,7 @@ class Overview(Struct, frozen=True, kw_only=True):
     view: View
     series: Series
     marks: Marks
+    timeline: TimelineLog
     sources: tuple[Source, ...]
     #: The longest there first; None where they were not asked for.
     sessions: tuple[SessionInView, ...] | None = None
@@ -156,6 +179,7 @@ def _overview(connection: sqlite3.Connection, path: Path, *, with_sessions: bool
             rooms=_number(connection, "SELECT count(*) FROM rooms"),
         ),
         marks=_marks(connection, tallies),
+        timeline=_timeline(connection),
         sources=tuple(_sources(connection, tallies)),
         sessions=tuple(_sessions(connection)) if with_sessions else None,
     )
@@ -184,6 +208,24 @@ def _marks(connection: sqlite3.Connection, tallies: Counter[tuple[str, str]]) ->
         peers_forgotten=of_all("forgotten_peers"),
         since=since,
         forgotten_before=max(before, default=None),
+    )
+
+
+def _timeline(connection: sqlite3.Connection) -> TimelineLog:
+    stays, size, first, last = connection.execute(
+        'SELECT count(*), coalesce(sum(length(payload)), 0), min("first"), max("last") FROM timeline'
+    ).fetchone()
+    end = end_of(connection)
+    receivers = connection.execute("SELECT * FROM timeline_receivers ORDER BY name")
+    return TimelineLog(
+        stays=stays,
+        bytes=size,
+        first=first,
+        last=last,
+        receivers=tuple(
+            Receiver(receiver=name, stays=end.id - row, samples=end.samples - samples, bytes=end.bytes - bytes_)
+            for name, row, samples, bytes_ in receivers
+        ),
     )
 
 
