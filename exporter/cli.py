@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from exporter import logs
 from exporter.flags import PROGRAM, read_flags
-from exporter.options import CheckConfiguration, CheckState, Demo, Ingest, ResetBuckets, Serve, ShowState
+from exporter.options import Backfill, CheckConfiguration, CheckState, Demo, Ingest, ResetBuckets, Serve, ShowState
 from exporter.terminal import say
 
 if TYPE_CHECKING:
@@ -61,6 +61,10 @@ def _run(command: Command) -> int:
             from exporter.feed.command import feed  # noqa: PLC0415 - slow to import
 
             return feed(command)
+        case Backfill():
+            from exporter.backfill.command import backfill  # noqa: PLC0415 - slow to import
+
+            return backfill(command)
         case ShowState() | CheckState() | ResetBuckets():
             from exporter.state.command import run  # noqa: PLC0415 - slow to import
 

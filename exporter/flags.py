@@ -11,6 +11,7 @@ from msgspec import Struct
 from exporter.flags_parser import PROGRAM, command_line
 from exporter.logs import Format, Level
 from exporter.options import (
+    Backfill,
     CheckConfiguration,
     CheckState,
     Command,
@@ -41,6 +42,8 @@ class _Kind(Struct, frozen=True, kw_only=True):
 
     takes: frozenset[str]
     make: Callable[[dict[str, Any]], Command]
+    #: What it does not work without, beside the configuration.
+    needs: tuple[str, ...] = ()
     #: Why it does not take other flags, where there is something to say.
     because: str = ""
     log_level: Level = "info"
@@ -63,6 +66,9 @@ def read_flags(argv: Sequence[str] | None) -> Flags:
             parser.error(f"{name} takes no {spelt[flag]}{kind.because}")
     if "config_file" in kind.takes and "config_file" not in given:
         parser.error(f"{name}: --config.file is required" if name else _NOTHING_TO_DO)
+    for needed in kind.needs:
+        if needed not in given:
+            parser.error(f"{name}: {spelt[needed]} is required")
     return Flags(command=kind.make(given), log_level=log_level, log_format=log_format)
 
 
@@ -84,6 +90,12 @@ _KINDS: dict[str, _Kind] = {
     "demo": _Kind(takes=_WEB | {"speed", "seed"}, make=_demo, because=": it brings its own configuration and state"),
     # It says itself what is wrong with its files.
     "ingest": _Kind(takes=frozenset(Ingest.__struct_fields__), make=lambda given: Ingest(**given), log_level="error"),
+    "backfill": _Kind(
+        takes=frozenset(Backfill.__struct_fields__),
+        make=lambda given: Backfill(**given),
+        needs=("begin", "end", "output"),
+        log_level="error",
+    ),
     "state": _Kind(takes=frozenset(ShowState.__struct_fields__), make=lambda given: ShowState(**given)),
     "state check": _Kind(takes=frozenset(CheckState.__struct_fields__), make=lambda given: CheckState(**given)),
     "state reset-buckets": _Kind(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from exporter import __doc__ as description
 from exporter import __version__
-from exporter.flags_values import address, count, speed, telemetry_path
+from exporter.flags_values import address, count, moment, speed, telemetry_path
 from exporter.logs import FORMATS, LEVELS
 from exporter.options import Form, ServeOptions
 
@@ -22,6 +22,7 @@ PROGRAM = "webrtc-quality-exporter"
 _USAGE = f"""{PROGRAM} --config.file=FILE [FLAG...]
        {PROGRAM} --config.file=FILE --config.check
        {PROGRAM} ingest --config.file=FILE [FLAG...] PATH...
+       {PROGRAM} backfill --config.file=FILE --from T --to T --output FILE
        {PROGRAM} state [check | reset-buckets] [FLAG...]
        {PROGRAM} demo [--speed N] [FLAG...]"""
 _EPILOG = """\
@@ -38,6 +39,18 @@ POST /ingest/NAME.
 _INGEST_EPILOG = """\
 Exit codes: 0 every file could be used, 1 not every one, 130 and 143 stopped by
 SIGINT and SIGTERM, after the commit in hand.
+"""
+_BACKFILL = """\
+Writes the timeline of a span of time into an OpenMetrics file, of which
+`promtool tsdb create-blocks-from openmetrics` makes blocks: from what the state
+still holds (timeline.keep), or from files of the vendors. Nothing is counted and
+nothing changed; an exporter may be running. What is newer than three hours is
+refused, as its blocks would cost a Prometheus what it scraped itself.
+"""
+_BACKFILL_EPILOG = """\
+Times are such as 2026-03-01T10:00:00Z, or Unix seconds. Exit codes: 0 the file is
+there, 1 it is not, or not every PATH could be used, 130 and 143 stopped by SIGINT
+and SIGTERM.
 """
 _STATE = """\
 Tells what is in the state. It only reads: nothing is changed, and an exporter
@@ -92,6 +105,7 @@ def command_line() -> tuple[ArgumentParser, dict[str, str]]:
     commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND", prog=PROGRAM)
     _demo(commands, spelt)
     _ingest(commands, spelt)
+    _backfill(commands, spelt)
     _state(commands, spelt)
     return parser, spelt
 
@@ -133,14 +147,22 @@ def _ingest(commands: Any, spelt: dict[str, str]) -> None:  # noqa: ANN401 - as 
     parser.add_argument("paths", metavar="PATH", type=Path, nargs="+", help="a file, or a folder")
     spelt["paths"] = "PATH"
     _add_config(parser, spelt)
-    _add(
-        parser,
-        spelt,
-        "--source",
-        "source",
-        metavar="NAME",
-        help="the source that the files count for (default: the one that can read them)",
-    )
+    _add_source(parser, spelt, "the source that the files count for (default: the one that can read them)")
+    _add_storage(parser, spelt)
+    _add_log(parser, spelt)
+
+
+def _backfill(commands: Any, spelt: dict[str, str]) -> None:  # noqa: ANN401 - as above
+    usage = "backfill --config.file=FILE --from T --to T --output FILE [--storage.path=FOLDER] [PATH...]"
+    texts = {"description": _BACKFILL, "epilog": _BACKFILL_EPILOG}
+    parser = _command(commands, "backfill", usage, "write the timeline into a file for promtool", **texts)
+    parser.add_argument("paths", metavar="PATH", type=Path, nargs="*", help="a file, or a folder")
+    spelt["paths"] = "PATH"
+    _add_config(parser, spelt)
+    _add(parser, spelt, "--from", "begin", metavar="T", type=moment, help="the first time")
+    _add(parser, spelt, "--to", "end", metavar="T", type=moment, help="the time before which it ends")
+    _add(parser, spelt, "--output", "output", metavar="FILE", type=Path, help="where to write; replaced when complete")
+    _add_source(parser, spelt, "the source that the files are of (default: the one that can read them)")
     _add_storage(parser, spelt)
     _add_log(parser, spelt)
 
@@ -175,6 +197,10 @@ def _state(commands: Any, spelt: dict[str, str]) -> None:  # noqa: ANN401 - as a
 def _add(parser: _ActionsContainer, spelt: dict[str, str], flag: str, name: str, **how: Any) -> None:  # noqa: ANN401 - as argparse takes it
     parser.add_argument(flag, dest=name, default=SUPPRESS, **how)
     spelt[name] = flag
+
+
+def _add_source(parser: ArgumentParser, spelt: dict[str, str], text: str) -> None:
+    _add(parser, spelt, "--source", "source", metavar="NAME", help=text)
 
 
 def _add_config(parser: ArgumentParser, spelt: dict[str, str]) -> None:

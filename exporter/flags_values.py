@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from argparse import ArgumentTypeError
+from datetime import datetime
 from pathlib import Path
 
 from exporter.options import ServeOptions
@@ -39,6 +40,23 @@ def count(text: str) -> int:
         msg = f"expected a whole number from 1 on, got {text!r}"
         raise ArgumentTypeError(msg)
     return int(text)
+
+
+def moment(text: str) -> float:
+    """A time, as Unix seconds."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            found = datetime.fromisoformat(text)
+        except ValueError:
+            found = None
+        seconds = math.nan if found is None or found.tzinfo is None else found.timestamp()
+    # 9999-12-31, the last day of a calendar.
+    if not 0 <= seconds <= 253_402_300_799:  # noqa: PLR2004 - as said
+        msg = f"expected a time such as 2026-03-01T10:00:00Z or 1772359200 (Unix seconds), got {text!r}"
+        raise ArgumentTypeError(msg)
+    return seconds
 
 
 def speed(text: str) -> float:

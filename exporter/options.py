@@ -62,6 +62,21 @@ class Ingest(Struct, frozen=True, kw_only=True):
     source: str | None = None
 
 
+class Backfill(Struct, frozen=True, kw_only=True):
+    """Write the timeline of a span of time into a file."""
+
+    config_file: Path
+    #: Unix seconds: from the first on, before the second.
+    begin: float
+    end: float
+    output: Path
+    #: Documents of the vendors: files, and folders with files at any depth; none: what the state holds.
+    paths: tuple[Path, ...] = ()
+    storage_path: Path = Path("data")
+    #: The source that the documents are of; None: the one that can read them.
+    source: str | None = None
+
+
 class ShowState(Struct, frozen=True, kw_only=True):
     """Say what is in the state."""
 
@@ -84,4 +99,4 @@ class ResetBuckets(Struct, frozen=True, kw_only=True):
     storage_path: Path = Path("data")
 
 
-Command: TypeAlias = Serve | CheckConfiguration | Demo | Ingest | ShowState | CheckState | ResetBuckets
+Command: TypeAlias = Serve | CheckConfiguration | Demo | Ingest | Backfill | ShowState | CheckState | ResetBuckets

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from tests.live.process import Exporter, running_exporter
 from tests.live.receivers import Database, receiving_prometheus, victoria_metrics
 from tests.live.vendors import TOKEN, Vendors, simulated_vendors
 from tests.oracle.documents import read_hundredms, read_watchrtc
+from tests.oracle.prometheus import require_tool
 from tests.test_timeline_live import EVERYTHING, Lines, assert_same, expected_lines, stored
 from tests.timeline_support import Reply, Request, in_turn, recording_receiver
 
@@ -46,6 +49,11 @@ def vendors(tmp_path_factory: pytest.TempPathFactory, now: float) -> Iterator[Ve
 @pytest.fixture(scope="module")
 def expected(vendors: Vendors) -> Lines:
     """What the documents say, by the oracle."""
+    return expected_of(vendors)
+
+
+def expected_of(vendors: Vendors) -> Lines:
+    """Every line of every peer."""
     calls = read_hundredms("meetings", vendors.session_rows(), vendors.peer_stats(), ("__internal_recorder",), {})
     return expected_lines([*calls, *read_watchrtc("watch", vendors.rooms(), ())])
 
@@ -282,3 +290,39 @@ def test_a_prometheus_that_scrapes_the_page_stores_exactly_the_windows(
 def relabelled(each: frozenset[tuple[str, str]], own: dict[str, str]) -> frozenset[tuple[str, str]]:
     """A series with the labels of a scrape in place of those that are sent."""
     return frozenset({**dict(each), **own}.items())
+
+
+def test_blocks_of_the_backfill_are_what_would_have_been_sent(tmp_path: Path, now: float) -> None:
+    """From the state of a running exporter, which goes on undisturbed, and from files alone; promtool takes both."""
+    with simulated_vendors(tmp_path / "streams", now - 11_000.0, Faults()) as vendors:
+        expected = expected_of(vendors)
+        config = configure(vendors, tmp_path, timeline={"keep": "1d"})
+        with running(config, tmp_path) as exporter:
+            exporter.until_ready()
+            exporter.until("all is ingested", lambda: gauge(exporter, 'source_backlog{source="meetings"}') == 0)
+            kept = gauge(exporter, "timeline_bytes")
+            assert kept > 0
+            written = backfilled(tmp_path / "state.om", config, now, f"--storage.path={tmp_path / 'state'}")
+            assert gauge(exporter, "timeline_bytes") == kept
+        assert_same(blocks(written, tmp_path / "from-state", now), expected)
+        written = backfilled(tmp_path / "files.om", config, now, "--source=watch", str(vendors.folder))
+        of_files = {each: samples for each, samples in expected.items() if ("source", "watch") in each}
+        assert_same(blocks(written, tmp_path / "from-files", now), of_files)
+
+
+def backfilled(output: Path, config: Path, now: float, *more: str) -> Path:
+    """Runs the command as a person does."""
+    span = (f"--from={now - 14_400.0}", f"--to={now - 10_900.0}")
+    command = [sys.executable, "-m", "exporter", "backfill", f"--config.file={config}", *span, f"--output={output}"]
+    done = subprocess.run([*command, *more], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    return output
+
+
+def blocks(written: Path, folder: Path, now: float) -> Lines:
+    """What a Prometheus has that is started on the blocks of a file."""
+    command = [require_tool("promtool"), "tsdb", "create-blocks-from", "openmetrics", str(written)]
+    made = subprocess.run([*command, str(folder / "data")], check=False, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    with receiving_prometheus(folder) as database:
+        return stored(database, EVERYTHING, now)

@@ -12,6 +12,7 @@ from exporter.pipeline.handing_over import HandingOver
 from exporter.pipeline.sending import Sending, receiver_key
 from exporter.pipeline.sending_events import QueueEvents, SendingEvents
 from exporter.pipeline.timeline_page import PAGE, TimelinePage
+from exporter.timeline.sender import instance_of
 from exporter.timeline.shape import Shape
 
 if TYPE_CHECKING:
@@ -54,8 +55,7 @@ class Timeline:
         self._thread = thread
         self._clock = clock
         self._instruments = instruments
-        # It outlasts restarts, and tells exporters with the same sources apart.
-        instance = f"shard-{settings.shard.index}"
+        instance = instance_of(settings.shard.index)
         self._events: dict[str, QueueEvents] = {}
         self._sendings: list[Sending] = []
         for receiver in settings.remote_write:

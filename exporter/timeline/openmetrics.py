@@ -39,17 +39,30 @@ def family_text(
             parts.setdefault(each.labels, []).append(each)
     written = False
     for labels, of_one in parts.items():
-        block = label_block(*zip(*({**own, **dict(labels)}).items(), strict=True))
-        samples: dict[int, float] = {}
-        for part in of_one:
-            for time, value in part.samples():
-                if value is not None:
-                    samples.setdefault(time, value)
-        if samples and not written:
+        lines = series_text(family, labels, of_one, own, open_metrics=open_metrics)
+        if lines and not written:
             written = True
             yield header(family, open_metrics=open_metrics).decode()
-        moment = _seconds if open_metrics else str
-        yield "".join(f"{family.name}{{{block}}} {number(samples[time])} {moment(time)}\n" for time in sorted(samples))
+        yield lines
+
+
+def series_text(
+    family: Family,
+    labels: Labels,
+    parts: Iterable[TimelineSeries],
+    own: Mapping[str, str],
+    *,
+    open_metrics: bool = True,
+) -> str:
+    """The lines of one series, ascending; empty where it has nothing but markers. Arguments as in `family_text`."""
+    block = label_block(*zip(*({**own, **dict(labels)}).items(), strict=True))
+    samples: dict[int, float] = {}
+    for part in parts:
+        for time, value in part.samples():
+            if value is not None:
+                samples.setdefault(time, value)
+    moment = _seconds if open_metrics else str
+    return "".join(f"{family.name}{{{block}}} {number(samples[time])} {moment(time)}\n" for time in sorted(samples))
 
 
 def text(

@@ -66,15 +66,20 @@ class SenderSurroundings(Struct, frozen=True, kw_only=True):
     chance: Callable[[], float] = random.random
 
 
-def own_labels(settings: RemoteWriteSettings, instance: str) -> Mapping[str, str]:
+def instance_of(shard: int) -> str:
+    """The `instance` label of an exporter: it outlasts restarts, and tells those apart that have the same sources."""
+    return f"shard-{shard}"
+
+
+def own_labels(settings: RemoteWriteSettings | None, instance: str) -> Mapping[str, str]:
     """The labels that every series gets beside its own.
 
     Args:
-        settings: the receiver; its `external_labels` win over `job` and `instance`.
+        settings: the receiver; its `external_labels` win over `job` and `instance`. None: there is none.
         instance: tells exporters apart. It must outlast a restart, or a batch that is sent again after a crash would
             become other series; so it is not the name of a machine or container.
     """
-    return {"job": JOB, "instance": instance, **settings.external_labels}
+    return {"job": JOB, "instance": instance, **(settings.external_labels if settings else {})}
 
 
 class Sender:
