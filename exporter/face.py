@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -13,6 +14,26 @@ if TYPE_CHECKING:
 Inbox: TypeAlias = Literal["webhooks", "ingest"]
 
 
+class Connection:
+    """One client's connection, by its identity."""
+
+    def __init__(self) -> None:
+        #: Until it is lost, whoever ended it.
+        self.is_open = True
+
+
+class Scraper(Struct, frozen=True, kw_only=True):
+    """A Prometheus, or what counts and stores as one, as far as its request tells."""
+
+    #: What all of its requests have in common, and perhaps those of others.
+    looks: tuple[str, ...]
+    connection: Connection
+
+
+def _nobody_reads() -> None:
+    """A visitor's page is no page read."""
+
+
 class Scrape(Struct, frozen=True, kw_only=True):
     """One answer to `GET /metrics`."""
 
@@ -21,6 +42,8 @@ class Scrape(Struct, frozen=True, kw_only=True):
     content_encoding: str = ""
     length: int
     chunks: tuple[bytes, ...]
+    #: To be called when all of it has been sent to a client that was still there.
+    delivered: Callable[[], None] = _nobody_reads
 
 
 class SourceState(Struct, frozen=True, kw_only=True):
@@ -111,14 +134,13 @@ class ReloadError(Exception):
 class Face(Protocol):
     """The pipeline as the web layer sees it."""
 
-    async def scrape(self, *, accept: str, accept_encoding: str, by_prometheus: bool) -> Scrape:
+    async def scrape(self, *, accept: str, accept_encoding: str, scraper: Scraper | None) -> Scrape:
         """Renders the exposition in the format and encoding that the headers ask for.
 
         Args:
             accept: the `Accept` header, empty where there is none.
             accept_encoding: the `Accept-Encoding` header, empty where there is none.
-            by_prometheus: whether a Prometheus asks (it has its scrape time-out header or user agent), so that what it
-                read counts as read.
+            scraper: who asks, where it is one whose reading counts; None: a visitor.
         """
         ...
 

@@ -18,6 +18,7 @@ from exporter.metrics.catalogue import configurable_buckets
 from exporter.metrics.instruments import Instruments
 from exporter.metrics.negotiation import ExpositionFormat, choose_encoding, choose_format
 from exporter.pipeline import Pipeline, PipelineError
+from exporter.pipeline.exposure import Exposure
 from exporter.pipeline.ledger_thread import LedgerThread
 from exporter.sources import source_types
 from exporter.web.addresses import ListenError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exporter.config import Settings
-    from exporter.face import Endpoint, Inbox, SessionLine, SourceState
+    from exporter.face import Endpoint, Inbox, Scraper, SessionLine, SourceState
     from exporter.options import ServeOptions
     from exporter.pipeline.border import Border
 
@@ -78,6 +79,7 @@ class Service:
         ledger: Ledger,
         thread: LedgerThread,
         instruments: Instruments,
+        exposure: Exposure,
         stop: asyncio.Event,
     ) -> None:
         self._options = options
@@ -85,6 +87,7 @@ class Service:
         self._ledger = ledger
         self._thread = thread
         self._instruments = instruments
+        self._exposure = exposure
         # One thread: scrapes that come at once wait for the first of them to put the page together, and share it.
         self._scrapes = ThreadPoolExecutor(1, thread_name_prefix="scrape")
         self._reloading = asyncio.Lock()
@@ -113,7 +116,9 @@ class Service:
         except StateError as error:
             raise StartError(str(error)) from error
         resources.push_async_callback(thread.run, ledger.close)
-        service = cls(options, ledger, thread, Instruments(with_process=options.exporter_metrics), stop)
+        exposure = Exposure(time.time(), await thread.run(ledger.scrape_gap))
+        instruments = Instruments(with_process=options.exporter_metrics)
+        service = cls(options, ledger, thread, instruments, exposure, stop)
         resources.callback(service._scrapes.shutdown)
         await service._start(settings)
         resources.push_async_callback(service._end)
@@ -121,22 +126,26 @@ class Service:
 
     # The web layer's questions
 
-    async def scrape(self, *, accept: str, accept_encoding: str, by_prometheus: bool) -> Scrape:
+    async def scrape(self, *, accept: str, accept_encoding: str, scraper: Scraper | None) -> Scrape:
         """The page for one scrape."""
         page_format, encoding = choose_format(accept), choose_encoding(accept_encoding)
-        body = await asyncio.get_running_loop().run_in_executor(
+        body, generation = await asyncio.get_running_loop().run_in_executor(
             self._scrapes,
             lambda: self._pipeline.render(
-                open_metrics=page_format is ExpositionFormat.OPENMETRICS,
-                gzip=encoding == "gzip",
-                by_prometheus=by_prometheus,
+                open_metrics=page_format is ExpositionFormat.OPENMETRICS, gzip=encoding == "gzip"
             ),
         )
+
+        def delivered() -> None:
+            if scraper is not None:
+                self._exposure.scrapers.delivered(scraper, generation, time.time())
+
         return Scrape(
             content_type=page_format.content_type,
             content_encoding=encoding,
             length=body.length,
             chunks=body.chunks,
+            delivered=delivered,
         )
 
     async def timeline(self, *, accept: str, accept_encoding: str, by_prometheus: bool) -> Scrape | None:
@@ -206,12 +215,12 @@ class Service:
         # The page of the old one is served meanwhile.
         await self._halt()
         try:
-            await self._open(new, old.generation)
+            await self._open(new)
         except PipelineError:
             # With the old salt, whatever its file holds by now.
             again = self._prepare(old.settings, old.border)
             try:
-                await self._open(again, old.generation)
+                await self._open(again)
             except PipelineError as error:
                 logger.error("the old configuration cannot be taken up again: %s", error)  # noqa: TRY400 - it says all
                 self._give_up()
@@ -229,13 +238,21 @@ class Service:
             self._instruments.forget("remote", remote)
 
     def _prepare(self, settings: Settings, border: Border | None = None) -> Pipeline:
-        return Pipeline(settings, source_types(), self._ledger, self._thread, self._instruments, border=border)
+        return Pipeline(
+            settings,
+            source_types(),
+            self._ledger,
+            self._thread,
+            self._instruments,
+            border=border,
+            exposure=self._exposure,
+        )
 
     @staticmethod
-    async def _open(pipeline: Pipeline, first_generation: int = 0) -> None:
+    async def _open(pipeline: Pipeline) -> None:
         # Before the first source says a word.
         logs.conceal(pipeline.discretion)
-        await pipeline.open(first_generation)
+        await pipeline.open()
 
     def _put_in_force(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline

@@ -119,6 +119,8 @@ _CONTRACT = {
     "webrtc_exporter_config_last_reload_success_timestamp_seconds": "",
     "webrtc_exporter_series": "scope",
     "webrtc_exporter_series_limit": "",
+    "webrtc_exporter_held_series": "",
+    "webrtc_exporter_scrapers": "",
     "webrtc_exporter_series_evicted_total": "",
     "webrtc_exporter_shard_index": "",
     "webrtc_exporter_shards": "",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.metrics.cumulative import Shown, ZeroHold, render_counts
+from exporter.metrics.cumulative import Shown, render_counts
 from exporter.metrics.exposition import Generation, Headers
 from exporter.metrics.family import Family
 from exporter.metrics.store import BLOCK_ENTRIES, SeriesStore
@@ -31,41 +31,6 @@ def text(body: Body, *, gzipped: bool = False) -> str:
     whole = b"".join(body.chunks)
     assert len(whole) == body.length
     return (gzip.decompress(whole) if gzipped else whole).decode()
-
-
-class TestZeroHold:
-    """A new series shows zeros until a Prometheus has read them and the hold time has passed."""
-
-    def test_both_conditions_are_needed(self) -> None:
-        """Neither the time alone nor a scrape alone lets the counts show."""
-        hold = ZeroHold(30.0)
-        hold.hold(("a",), created=100.0)
-        hold.published(generation=7)
-        assert hold.release(now=1000.0, read_generation=6) == []
-        assert hold.release(now=129.9, read_generation=7) == []
-        assert ("a",) in hold
-        assert hold.release(now=130.0, read_generation=7) == [("a",)]
-        assert ("a",) not in hold
-
-    def test_a_scrape_of_an_older_page_does_not_count(self) -> None:
-        """A series that came after the page that was read is still unseen; a later page has it too."""
-        hold = ZeroHold(0.0)
-        hold.hold(("a",), created=0.0)
-        hold.published(generation=1)
-        hold.hold(("b",), created=0.0)
-        assert hold.release(now=9.0, read_generation=1) == [("a",)]
-        hold.published(generation=2)
-        assert hold.release(now=9.0, read_generation=5) == [("b",)]
-
-    def test_the_hold_begins_with_the_series(self) -> None:
-        """Being announced again does not prolong it; being forgotten ends it."""
-        hold = ZeroHold(30.0)
-        hold.hold(("a",), created=0.0)
-        hold.hold(("a",), created=20.0)
-        hold.hold(("b",), created=0.0)
-        hold.forget(("b",))
-        hold.published(generation=1)
-        assert hold.release(now=30.0, read_generation=1) == [("a",)]
 
 
 def test_counts_are_rendered_or_held() -> None:

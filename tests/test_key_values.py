@@ -11,6 +11,7 @@ from exporter.metrics.catalogue import catalogue
 from exporter.metrics.key_values import KeyValues
 from exporter.model import Attributes
 from exporter.pipeline.border import Border
+from exporter.pipeline.exposure import Audience, ZeroHold
 from exporter.pipeline.ingest import Ingest
 from exporter.pipeline.publisher import Publisher
 from exporter.quality import Thresholds
@@ -44,7 +45,7 @@ def test_no_value_is_no_value() -> None:
 
 def tenants(publisher: Publisher) -> list[str]:
     """The label of each peer on the page, in the order of peers."""
-    publisher.publish(START + 601, 0)
+    publisher.publish(START + 601, Audience())
     body = publisher.generation.body(b"", open_metrics=False, gzip=False)
     lines = b"".join(body.chunks).decode().splitlines()
     return [line.split('key_tenant="')[1].split('"')[0] for line in lines if line.startswith("webrtc_peer_info{")]
@@ -56,7 +57,7 @@ def test_a_restart_keeps_what_is_in_view(tmp_path: Path) -> None:
     shown = []
     for run in range(2):
         ledger = Ledger.open(tmp_path)
-        publisher = Publisher(ledger, families, MetricsSettings(), Thresholds(), 0, key_limits={"prod": 2})
+        publisher = Publisher(ledger, families, MetricsSettings(), Thresholds(), ZeroHold(), key_limits={"prod": 2})
         publisher.load()
         ingest = Ingest(ledger, families, Thresholds(), Border())
         for number, name in enumerate("zyxw" if run == 0 else ""):

@@ -15,6 +15,7 @@ from exporter.ledger import Ledger
 from exporter.metrics.catalogue import catalogue
 from exporter.model import Report, Session, SessionKey
 from exporter.pipeline.border import Border
+from exporter.pipeline.exposure import Audience, ZeroHold
 from exporter.pipeline.ingest import Ingest
 from exporter.pipeline.publisher import Publisher
 from exporter.quality import Thresholds
@@ -154,7 +155,7 @@ def test_the_whole_corpus_goes_through_ledger_and_page(tmp_path: Path) -> None:
     families = catalogue(key_labels=["key_tenant"])
     ledger = Ledger.open(tmp_path)
     ingest = Ingest(ledger, families, Thresholds(), Border())
-    publisher = Publisher(ledger, families, MetricsSettings(), Thresholds(), 0)
+    publisher = Publisher(ledger, families, MetricsSettings(), Thresholds(), ZeroHold())
     publisher.load()
     documents: dict[tuple[str, bytes], str] = {}
     seen: dict[SessionKey, Report] = {}
@@ -168,7 +169,7 @@ def test_the_whole_corpus_goes_through_ledger_and_page(tmp_path: Path) -> None:
                 assert committed.receipt == Receipt(duplicate=committed.receipt.duplicate), case.name
             documents |= {(source, document.digest): document.reason for document in delivery.rejected}
             seen = {report.session.key: report for report in delivery.reports} | seen
-        publisher.publish(NOW, 0)
+        publisher.publish(NOW, Audience())
         counts = {series: count.amounts[0] for series, count in ledger.counts.items()}
         for source in ("prod", "watch"):
             reasons = Counter(reason for (of, _), reason in documents.items() if of == source)
@@ -177,7 +178,7 @@ def test_the_whole_corpus_goes_through_ledger_and_page(tmp_path: Path) -> None:
             left_out = rejected_samples(report for key, report in seen.items() if key.source == source)
             assert label_counts(counts, "webrtc_exporter_samples_rejected_total", source) == left_out
     assert ("webrtc_exporter_series_evicted_total",) not in ledger.counts
-    publisher.publish(NOW + 300.0, publisher.generation.number)
+    publisher.publish(NOW + 300.0, Audience(publisher.generation.number))
     text, open_metrics = (
         b"".join(publisher.generation.body(b"", open_metrics=form, gzip=False).chunks).decode()
         for form in (False, True)
@@ -188,9 +189,9 @@ def test_the_whole_corpus_goes_through_ledger_and_page(tmp_path: Path) -> None:
     # What was written can be read: the next process shows the same sessions and counts.
     again_opened = Ledger.open(tmp_path)
     assert {series: count.amounts[0] for series, count in again_opened.counts.items()} == counts
-    restarted = Publisher(again_opened, families, MetricsSettings(), Thresholds(), 0)
+    restarted = Publisher(again_opened, families, MetricsSettings(), Thresholds(), ZeroHold())
     restarted.load()
-    restarted.publish(NOW + 300.0, 0)
+    restarted.publish(NOW + 300.0, Audience())
     page = b"".join(restarted.generation.body(b"", open_metrics=False, gzip=False).chunks).decode()
     assert sorted(page.splitlines()) == sorted(text.splitlines())
     again_opened.close()

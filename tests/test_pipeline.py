@@ -10,10 +10,11 @@ import pytest
 from msgspec import Struct
 
 from exporter.config import MetricsSettings, Settings
-from exporter.face import NotNowError, Received
+from exporter.face import Connection, NotNowError, Received, Scraper
 from exporter.ledger import Ledger
 from exporter.metrics.instruments import Instruments
 from exporter.pipeline import Pipeline, PipelineError
+from exporter.pipeline.exposure import Exposure
 from exporter.pipeline.ledger_thread import LedgerThread
 from exporter.pipeline.runner import wait_seconds
 from exporter.sources.base import Delivery, Fact, ObjectIdentity, PollError, Receipt, Receiver, SourceType, Task
@@ -89,12 +90,32 @@ class Bench:
         self.thread = LedgerThread()
         self.instruments = Instruments(with_process=False)
         self.now = START + 600.0
+        self.exposure = Exposure(self.now)
+        self.prometheus = Scraper(looks=(), connection=Connection())
 
     def pipeline(self, poll: Poll) -> Pipeline:
         """Not open yet."""
         return Pipeline(
-            self.settings, {"fake": fake_type(poll)}, self.ledger, self.thread, self.instruments, lambda: self.now
+            self.settings,
+            {"fake": fake_type(poll)},
+            self.ledger,
+            self.thread,
+            self.instruments,
+            clock=lambda: self.now,
+            exposure=self.exposure,
         )
+
+    def page(self, pipeline: Pipeline) -> list[str]:
+        """The lines of the page, read as a Prometheus reads them."""
+        body, generation = pipeline.render(open_metrics=False, gzip=False)
+        self.exposure.scrapers.delivered(self.prometheus, generation, self.now)
+        return b"".join(body.chunks).decode().splitlines()
+
+    async def shown(self, pipeline: Pipeline, line: str) -> None:
+        """Waits until the page has a line, reading as a Prometheus does."""
+        async with asyncio.timeout(10.0):
+            while line not in self.page(pipeline):  # noqa: ASYNC110 - a page is looked at, it tells nobody
+                await asyncio.sleep(0.01)
 
     def close(self) -> None:
         """Ends thread and ledger."""
@@ -123,19 +144,6 @@ async def at_work(pipeline: Pipeline) -> AsyncIterator[Pipeline]:
         await pipeline.close()
 
 
-async def shown(pipeline: Pipeline, line: str) -> None:
-    """Waits until the page has a line, reading as a Prometheus does."""
-    async with asyncio.timeout(10.0):
-        while line not in page(pipeline):  # noqa: ASYNC110 - a page is looked at, it tells nobody
-            await asyncio.sleep(0.01)
-
-
-def page(pipeline: Pipeline) -> list[str]:
-    """The lines of the page, read as a Prometheus reads them."""
-    body = pipeline.render(open_metrics=False, gzip=False, by_prometheus=True)
-    return b"".join(body.chunks).decode().splitlines()
-
-
 async def nothing(_: Intake, __: Events) -> None:
     """A poll that finds nothing."""
 
@@ -149,8 +157,8 @@ async def test_what_a_poll_delivers_is_shown(bench: Bench) -> None:
         events.backlog(3)
 
     async with at_work(bench.pipeline(poll)) as pipeline:
-        await shown(pipeline, 'webrtc_sessions_total{source="prod",room_id="standup"} 1.0')
-        lines = page(pipeline)
+        await bench.shown(pipeline, 'webrtc_sessions_total{source="prod",room_id="standup"} 1.0')
+        lines = bench.page(pipeline)
         assert pipeline.latest_sessions(1)[0].verdict == "poor"
     assert receipts[:2] == [Receipt(new=1), Receipt(duplicate=1)]
     assert 'webrtc_peer_packet_loss_ratio{source="prod",room_id="standup",session_id="s1",peer_id="p1",' in str(lines)
@@ -164,7 +172,7 @@ async def test_what_a_poll_delivers_is_shown(bench: Bench) -> None:
 async def test_known_label_values_begin_at_zero(bench: Bench) -> None:
     """Failures and rejections by reason are there before the first one, so that its increase is seen."""
     async with at_work(bench.pipeline(nothing)) as pipeline:
-        lines = page(pipeline)
+        lines = bench.page(pipeline)
     assert 'webrtc_exporter_source_poll_failures_total{reason="timeout",source="prod"} 0.0' in lines
     assert 'webrtc_exporter_reports_rejected_total{source="prod",reason="malformed"} 0.0' in lines
     assert 'webrtc_exporter_samples_rejected_total{source="prod",reason="out_of_range"} 0.0' in lines
@@ -187,12 +195,12 @@ async def test_a_failed_poll_shows(bench: Bench, error: Exception, reason: str, 
         raise error
 
     async with at_work(bench.pipeline(poll)) as pipeline:
-        await shown(pipeline, 'webrtc_exporter_source_up{source="prod"} 0.0')
-        await shown(pipeline, 'webrtc_sessions_total{source="prod",room_id="standup"} 1.0')
+        await bench.shown(pipeline, 'webrtc_exporter_source_up{source="prod"} 0.0')
+        await bench.shown(pipeline, 'webrtc_sessions_total{source="prod",room_id="standup"} 1.0')
         (state,) = pipeline.sources()
         assert (state.up, state.problem, state.last_success) == (False, problem, None)
         assert pipeline.not_ready() == ""
-        failures = [line for line in page(pipeline) if f'failures_total{{reason="{reason}"' in line]
+        failures = [line for line in bench.page(pipeline) if f'failures_total{{reason="{reason}"' in line]
         assert float(failures[0].split()[-1]) >= 1.0
 
 
@@ -207,7 +215,7 @@ async def test_one_source_that_hangs_holds_up_no_other(tmp_path: Path) -> None:
         await intake.deliver(Delivery(reports=(report(peer("p1", audio([0.0]))),)))
 
     async with at_work(bench.pipeline(poll)) as pipeline:
-        await shown(pipeline, 'webrtc_exporter_source_up{source="prod"} 1.0')
+        await bench.shown(pipeline, 'webrtc_exporter_source_up{source="prod"} 1.0')
         assert pipeline.not_ready() == "waiting for the first poll of stuck"
     bench.close()
 
@@ -280,9 +288,9 @@ async def test_the_page_goes_on_when_it_could_not_be_brought_up_to_date(
         async with asyncio.timeout(10.0):
             while "could not be brought up to date" not in caplog.text:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)
-        assert page(pipeline)
+        assert bench.page(pipeline)
         broken = False
-        await shown(pipeline, f"webrtc_exporter_state_bytes {float(size())}")
+        await bench.shown(pipeline, f"webrtc_exporter_state_bytes {float(size())}")
 
 
 @pytest.mark.parametrize(
@@ -307,7 +315,7 @@ async def test_what_is_sent_counts_like_what_is_polled(bench: Bench) -> None:
         assert endpoint is not None
         assert await endpoint.take([b"p1", b"p2"]) == Received(usable=True, new=2)
         assert await endpoint.take([b"p2"]) == Received(usable=True, duplicate=1)
-        await shown(pipeline, 'webrtc_exporter_reports_ingested_total{source="prod"} 2.0')
+        await bench.shown(pipeline, 'webrtc_exporter_reports_ingested_total{source="prod"} 2.0')
         assert pipeline.endpoint("webhooks", "prod") is None
         assert pipeline.endpoint("ingest", "other") is None
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exporter.config import MetricsSettings
 from exporter.ledger import Ledger
 from exporter.metrics.catalogue import catalogue
 from exporter.pipeline.border import Border
+from exporter.pipeline.exposure import Audience, ZeroHold
 from exporter.pipeline.ingest import Ingest
 from exporter.pipeline.publisher import EVICTED, Publisher
 from exporter.quality import Thresholds
@@ -19,7 +24,6 @@ from tests.reports import START, audio, key, peer, report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from exporter.model import Report
 
@@ -29,24 +33,30 @@ NOW = START + 600.0
 class Page:
     """Ledger, ingest and publisher of a process, with time as an argument."""
 
-    def __init__(self, folder: Path, settings: MetricsSettings) -> None:
-        self._folder, self._settings = folder, settings
+    def __init__(self, folder: Path, metrics: MetricsSettings) -> None:
+        self._folder, self._settings = folder, metrics
         self._open()
 
     def _open(self) -> None:
-        families = catalogue(histogram_rooms=self._settings.histogram_rooms)
         self.ledger = Ledger.open(self._folder)
         with self.ledger.transaction(NOW) as transaction:
             transaction.add({EVICTED: [0.0]} if EVICTED not in self.ledger.counts else {}, hold=False)
-        self.ingest = Ingest(self.ledger, families, Thresholds(), Border())
-        self.publisher = Publisher(self.ledger, families, self._settings, Thresholds(), 0)
-        self.publisher.load()
+        self.hold = ZeroHold()
+        self.reload()
 
-    def restart(self, settings: MetricsSettings | None = None) -> None:
+    def restart(self, metrics: MetricsSettings | None = None) -> None:
         """The process ends and another begins."""
         self.ledger.close()
-        self._settings = settings or self._settings
+        self._settings = metrics or self._settings
         self._open()
+
+    def reload(self, metrics: MetricsSettings | None = None) -> None:
+        """Another configuration takes over in the same process."""
+        self._settings = metrics or self._settings
+        families = catalogue(histogram_rooms=self._settings.histogram_rooms)
+        self.ingest = Ingest(self.ledger, families, Thresholds(), Border())
+        self.publisher = Publisher(self.ledger, families, self._settings, Thresholds(), self.hold)
+        self.publisher.load()
 
     def deliver(self, *reports: Report, now: float = NOW) -> None:
         """Commits reports and hands them to the page."""
@@ -55,8 +65,7 @@ class Page:
 
     def text(self, now: float = NOW, *, read: bool = False) -> list[str]:
         """The sample lines of the page as it is published now, and whether a Prometheus has read the one before."""
-        generation = self.publisher.generation.number
-        self.publisher.publish(now, generation if read else 0)
+        self.publisher.publish(now, Audience(self.publisher.generation.number if read else 0))
         body = self.publisher.generation.body(b"", open_metrics=False, gzip=False)
         return [line for line in b"".join(body.chunks).decode().splitlines() if not line.startswith("#")]
 
@@ -121,6 +130,61 @@ def test_a_restart_shows_the_same_page(page: Page) -> None:
     assert sessions(page.text(NOW + 3600.0)) == ["b"]
 
 
+#: Session, peer, loss, and the seconds after the one before.
+_DELIVERIES = st.lists(
+    st.tuples(
+        st.sampled_from("abc"),
+        st.sampled_from(["p1", "p2", "p3"]),
+        st.lists(st.floats(0.0, 1.0) | st.none(), max_size=3),
+        st.floats(0.01, 2000.0),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=30)
+@given(_DELIVERIES, st.integers(0, 8), st.lists(st.floats(0.0, 100_000.0), min_size=1, max_size=8))
+def test_nobody_can_tell_that_there_was_a_restart(
+    deliveries: list[tuple[str, str, list[float | None], float]], restart_after: int, looks: list[float]
+) -> None:
+    """Beside a process that went on: the same lines at every moment, whatever expires when, and the same counts."""
+    with TemporaryDirectory() as one, TemporaryDirectory() as other:
+        pages = [Page(Path(folder), MetricsSettings(zero_hold=Duration(0))) for folder in (one, other)]
+        now = NOW
+        for number, (session, peer_id, loss, pause) in enumerate(deliveries):
+            now += pause
+            for page in pages:
+                page.deliver(report(peer(peer_id, audio(loss)), of=key(session, f"room of {session}")), now=now)
+                page.text(now)
+                page.text(now, read=True)
+            if number == restart_after:
+                pages[1].restart()
+        if restart_after >= len(deliveries):
+            pages[1].restart()
+        for later in sorted(looks):
+            went_on, restarted = (page.text(now + later) for page in pages)
+            assert sorted(went_on) == sorted(restarted)
+            assert pages[0].publisher.latest_sessions(50) == pages[1].publisher.latest_sessions(50)
+        for page in pages:
+            page.ledger.close()
+
+
+def test_expiry_is_at_the_same_moment_after_a_restart(page: Page) -> None:
+    """To the second: a session an hour, a room's counts a day after its last report, however often it restarted."""
+    page.deliver(report(peer("p1", audio([0.0])), of=key("a")), now=NOW)
+    for minutes in range(10, 60, 10):
+        page.restart()
+        assert sessions(page.text(NOW + 60.0 * minutes)) == ["a"]
+    assert sessions(page.text(NOW + 3599.9)) == ["a"]
+    page.restart()
+    assert sessions(page.text(NOW + 3600.0)) == []
+    page.restart()
+    assert page.has("webrtc_sessions_total", NOW + 86_399.9)
+    page.restart()
+    assert not page.has("webrtc_sessions_total", NOW + 86_400.0)
+
+
 def test_a_new_series_is_shown_at_zero_first(page: Page) -> None:
     """Zeros until a Prometheus has read them and 30 s have passed; afterwards new increments show at once."""
     line = 'webrtc_sessions_total{source="prod",room_id="standup"}'
@@ -130,6 +194,22 @@ def test_a_new_series_is_shown_at_zero_first(page: Page) -> None:
     assert f"{line} 1.0" in page.text(NOW + 61.0, read=True)
     page.deliver(report(peer("p1", audio([0.0])), of=key("b")), now=NOW + 62.0)
     assert f"{line} 2.0" in page.text(NOW + 62.0)
+
+
+def test_a_reload_knows_what_was_held_and_read(page: Page) -> None:
+    """The hold goes on; what a Prometheus has read of the old configuration's page counts, another page's does not."""
+    line = 'webrtc_sessions_total{source="prod",room_id="standup"}'
+    page.deliver(report(peer("p1", audio([0.0]))))
+    assert f"{line} 0.0" in page.text(NOW)
+    read = page.publisher.generation.number
+    page.reload()
+    page.deliver(report(peer("p1", audio([0.0])), of=key("b", "other")), now=NOW + 20.0)
+    assert f"{line} 0.0" in page.text(NOW + 29.0)
+    page.publisher.publish(NOW + 60.0, Audience(read))
+    lines = page.text(NOW + 60.0)
+    assert f"{line} 1.0" in lines
+    assert 'webrtc_sessions_total{source="prod",room_id="other"} 0.0' in lines
+    assert page.publisher.generation.number > read
 
 
 def test_counts_of_a_room_leave_after_its_time_to_live(page: Page) -> None:
@@ -148,6 +228,17 @@ def test_counts_of_a_room_leave_after_its_time_to_live(page: Page) -> None:
     assert page.has("webrtc_sessions_total", NOW + 90_000.0) == [
         'webrtc_sessions_total{source="prod",room_id="standup"} 0.0',
     ]
+
+
+def test_a_room_that_nobody_read_leaves_all_the_same(page: Page) -> None:
+    """Its counts were held at zero for a day: they are held no longer, and whoever reads now lets the others show."""
+    page.deliver(report(peer("p1", audio([0.0])), of=key("a")))
+    page.text(NOW)
+    page.text(NOW + 86_400.0)
+    # The one that is about no room.
+    assert len(page.hold) == 1
+    lines = page.text(NOW + 86_401.0, read=True)
+    assert 'webrtc_report_lag_seconds_count{source="prod"} 1.0' in lines
 
 
 def test_the_cap_takes_the_oldest_sessions_first(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -176,6 +267,21 @@ def test_without_rooms_counts_are_by_source(tmp_path: Path) -> None:
     page.deliver(report(peer("p1", audio([0.0])), of=key("a", "two")))
     page.text(NOW)
     assert 'webrtc_sessions_total{source="prod"} 2.0' in page.text(NOW + 86_401.0, read=True)
+    page.ledger.close()
+
+
+def test_what_left_the_page_with_another_configuration_is_new_again(tmp_path: Path) -> None:
+    """Counts by room come back after a time without: a Prometheus that read their zeros then saw them go."""
+    page = Page(tmp_path, MetricsSettings())
+    page.deliver(report(peer("p1", audio([0.0]))))
+    page.text(NOW)
+    page.reload(MetricsSettings(histogram_rooms=False))
+    page.text(NOW + 1.0)
+    # The one that is about no room.
+    assert len(page.hold) == 1
+    page.reload(MetricsSettings())
+    lines = page.text(NOW + 60.0, read=True)
+    assert 'webrtc_sessions_total{source="prod",room_id="standup"} 0.0' in lines
     page.ledger.close()
 
 

@@ -16,6 +16,7 @@ from exporter.ledger import Ledger
 from exporter.metrics.catalogue import catalogue
 from exporter.model import Report
 from exporter.pipeline.border import Border
+from exporter.pipeline.exposure import Audience, ZeroHold
 from exporter.pipeline.ingest import Ingest
 from exporter.pipeline.publisher import Publisher
 from exporter.quality import Thresholds
@@ -49,17 +50,17 @@ class Exposition:
         self.now = now
         self.ledger = Ledger.open(folder)
         self.ingest = Ingest(self.ledger, families, Thresholds(), Border())
-        self.publisher = Publisher(self.ledger, families, MetricsSettings(), Thresholds(), 0)
+        self.publisher = Publisher(self.ledger, families, MetricsSettings(), Thresholds(), ZeroHold())
         self.publisher.load()
 
     def take(self, source: str, report: Report) -> None:
         """Ingests a report; the page shows it, its counts still at zero."""
         self.publisher.take(self.ingest.commit(source, Delivery(reports=(report,)), self.now), self.now)
-        self.publisher.publish(self.now, 0)
+        self.publisher.publish(self.now, Audience())
 
     def release(self) -> None:
         """A Prometheus has read the zeros and the hold is over."""
-        self.publisher.publish(self.now + ZERO_HOLD, self.publisher.generation.number)
+        self.publisher.publish(self.now + ZERO_HOLD, Audience(self.publisher.generation.number))
 
     def page(self, *, open_metrics: bool = False) -> str:
         """The page as it stands."""

@@ -110,7 +110,7 @@ class TestMetrics:
             client.headers.clear()
             await client.get("/metrics", headers=headers)
             await client.get("/metrics")
-        assert face.asked == [("application/openmetrics-text;q=0.9, text/plain;q=0.5", "gzip", False), ("", "", False)]
+        assert face.asked == [("application/openmetrics-text;q=0.9, text/plain;q=0.5", "gzip", None), ("", "", None)]
 
     @pytest.mark.parametrize(
         ("method", "headers", "expected"),
@@ -130,7 +130,31 @@ class TestMetrics:
         """Only what a Prometheus really reads counts as read."""
         async with client_of(face) as client:
             await client.request(method, "/metrics", headers=headers)
-        assert face.asked[0][2] is expected
+        assert (face.asked[0][2] is not None) is expected
+
+    async def test_tells_prometheis_apart(self, face: FakeFace) -> None:
+        """By address, user agent, time-out and for whom a proxy asks."""
+        timeout = "X-Prometheus-Scrape-Timeout-Seconds"
+        agent = {"User-Agent": "Prometheus/2.42.0"}
+        requests = (
+            agent,
+            {"User-Agent": "Prometheus/3.5.0"},
+            {**agent, timeout: "10"},
+            {**agent, timeout: "9"},
+            {**agent, "X-Forwarded-For": "10.1.1.1"},
+            {**agent, "X-Forwarded-For": "10.1.1.2"},
+            {**agent, "Forwarded": "for=10.1.1.2"},
+            agent,
+        )
+        async with client_of(face) as client:
+            for headers in requests:
+                await client.get("/metrics", headers=headers)
+        scrapers = [asked[2] for asked in face.asked if asked[2] is not None]
+        assert [each.looks[0] for each in scrapers] == ["127.0.0.1"] * len(requests)
+        assert len({each.looks for each in scrapers}) == len(requests) - 1
+        assert scrapers[0].looks == scrapers[-1].looks
+        # Nothing between the client and the application tells connections apart.
+        assert scrapers[0].connection is not scrapers[-1].connection
 
     async def test_head_has_the_length_and_no_body(self, face: FakeFace) -> None:
         """HEAD tells what GET would send."""
@@ -144,7 +168,7 @@ class TestMetrics:
         sent: list[Message] = []
 
         async def receive() -> Message:
-            raise AssertionError
+            return {"type": "http.request", "body": b"", "more_body": False}
 
         async def send(message: Message) -> None:
             sent.append(message)
@@ -158,6 +182,21 @@ class TestMetrics:
         sent.clear()
         await application(face)(scope | {"method": "HEAD"}, receive, send)
         assert [message["body"] for message in sent[1:]] == [b""]
+        assert face.delivered == 1
+
+    async def test_what_nobody_waited_for_was_not_delivered(self, face: FakeFace) -> None:
+        """A server that has lost the client takes the answer all the same."""
+
+        async def receive() -> Message:
+            return {"type": "http.disconnect"}
+
+        async def send(_: Message) -> None:
+            """Goes nowhere."""
+
+        scope = {"type": "http", "method": "GET", "path": "/metrics", "headers": [], "query_string": b""}
+        await application(face)(scope, receive, send)
+        assert len(face.asked) == 1
+        assert face.delivered == 0
 
     async def test_lives_at_another_path(self, face: FakeFace) -> None:
         """`--web.telemetry-path` moves the metrics and the page's link."""

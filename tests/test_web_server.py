@@ -170,6 +170,62 @@ class TestServing:
                 assert head.startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+class TestDelivery:
+    """Which scrapes count as read, and over which connection."""
+
+    async def test_connections_are_told_apart(self) -> None:
+        """Two requests over one connection, and one over another; each is open until it is lost."""
+        face = FakeFace()
+        async with (
+            serving(application_of(face), LOCAL) as (place,),
+            connected(place) as (reader, writer),
+            connected(place) as (other, other_writer),
+        ):
+            for to, back in ((writer, reader), (writer, reader), (other_writer, other)):
+                to.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nUser-Agent: Prometheus/2.42.0\r\n\r\n")
+                async with asyncio.timeout(PATIENCE):
+                    await back.readuntil(b"up 1\n")
+            first, second, third = (asked[2].connection for asked in face.asked if asked[2] is not None)
+            assert first is second
+            assert first is not third
+            assert (first.is_open, third.is_open) == (True, True)
+            other_writer.close()
+            async with asyncio.timeout(PATIENCE):
+                while third.is_open:  # noqa: ASYNC110 - a connection tells nobody that it was lost
+                    await asyncio.sleep(0.01)
+            assert first.is_open
+        assert [asked[2].connection.is_open for asked in face.asked if asked[2] is not None] == [False] * 3
+        assert face.delivered == 3
+
+    async def test_who_goes_away_has_read_nothing(self) -> None:
+        """In the middle of a large answer, or before a small one was made."""
+        face = FakeFace()
+        face.gate = asyncio.Event()
+        async with serving(application_of(face), LOCAL) as (place,):
+            async with connected(place) as (_, writer):
+                writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nUser-Agent: Prometheus/2.42.0\r\n\r\n")
+                await face.entered.acquire()
+            async with connected(place) as (reader, writer):
+                writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nUser-Agent: Prometheus/2.42.0\r\n\r\n")
+                await face.entered.acquire()
+                face.chunks = (bytes(50_000_000),)
+                face.gate.set()
+                async with asyncio.timeout(PATIENCE):
+                    await reader.readuntil(b"\r\n\r\n")
+        # The end of the server waits for both answers.
+        assert len(face.asked) == 2
+        assert face.delivered == 0
+
+    async def test_a_head_reads_nothing(self) -> None:
+        """It tells the length and is no page."""
+        face = FakeFace()
+        async with serving(application_of(face), LOCAL) as (place,), httpx.AsyncClient() as client:
+            await client.head(f"http://{place}/metrics", headers={"User-Agent": "Prometheus/2.42.0"})
+            assert (len(face.asked), face.delivered) == (1, 0)
+            await client.get(f"http://{place}/metrics", headers={"User-Agent": "Prometheus/2.42.0"})
+            assert (len(face.asked), face.delivered) == (2, 1)
+
+
 class TestSlowClients:
     """What a client can hold by being slow."""
 
@@ -269,19 +325,47 @@ class TestSlowClients:
             assert await everything(reader) == b"end"
 
     async def test_too_many_connections(self) -> None:
-        """Past the limit a connection is cut at once; when one goes, another may come."""
-        limits = Limits(connections=1, head=600)
-        async with serving(application_of(FakeFace()), LOCAL, limits=limits) as (place,):
+        """Past the limit a connection is cut at once while the others are at work; when one goes, another may come."""
+        face, limits = FakeFace(), Limits(connections=1, head=600)
+        face.gate = asyncio.Event()
+        async with serving(application_of(face), LOCAL, limits=limits) as (place,):
             async with connected(place) as (first, writer):
-                writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
-                async with asyncio.timeout(PATIENCE):
-                    await first.readuntil(b"healthy.\n")
+                writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                await face.entered.acquire()
                 async with connected(place) as (reader, _):
                     assert await everything(reader) == b""
-                writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-                assert (await everything(first)).endswith(b"healthy.\n")
+                face.gate.set()
+                assert (await everything(first)).endswith(b"up 1\n")
             async with httpx.AsyncClient() as client:
                 assert (await client.get(f"http://{place}/-/healthy")).status_code == 200
+
+    async def test_idle_connections_make_room(self) -> None:
+        """Past the limit the one that has been idle longest goes; neither one at work nor a silent one does."""
+        face, limits = FakeFace(), Limits(connections=4, head=600, keep_alive=600)
+        face.gate = asyncio.Event()
+        server = serving(application_of(face), LOCAL, limits=limits)
+        async with (
+            server as (place,),
+            connected(place) as (busy, busy_writer),
+            connected(place) as (idle, idle_writer),
+            connected(place) as (later, later_writer),
+            connected(place) as (silent, silent_writer),
+        ):
+            busy_writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            await face.entered.acquire()
+            for reader, writer in ((idle, idle_writer), (later, later_writer)):
+                writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+                async with asyncio.timeout(PATIENCE):
+                    await reader.readuntil(b"healthy.\n")
+            async with connected(place) as (new, new_writer):
+                assert await everything(idle) == b""
+                for reader, writer in ((new, new_writer), (later, later_writer), (silent, silent_writer)):
+                    writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+                    async with asyncio.timeout(PATIENCE):
+                        await reader.readuntil(b"healthy.\n")
+            face.gate.set()
+            async with asyncio.timeout(PATIENCE):
+                await busy.readuntil(b"up 1\n")
 
     @pytest.mark.parametrize(
         "request_bytes",

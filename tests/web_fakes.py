@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from exporter.face import Received, Scrape, SessionLine, SourceState
+from exporter.face import Received, Scrape, Scraper, SessionLine, SourceState
 from exporter.web.app import application
 
 if TYPE_CHECKING:
@@ -33,15 +33,17 @@ class FakeFace:
         self.gate: asyncio.Event | None = None
         #: Released once for each scrape that began.
         self.entered = asyncio.Semaphore(0)
-        self.asked: list[tuple[str, str, bool]] = []
+        self.asked: list[tuple[str, str, Scraper | None]] = []
+        #: Scrapes that were sent whole.
+        self.delivered = 0
         self.limits: list[int] = []
         self.reloads = 0
         self.timeline_page: Scrape | None = None
         self.endpoints: dict[tuple[Inbox, str], FakeEndpoint] = {}
 
-    async def scrape(self, *, accept: str, accept_encoding: str, by_prometheus: bool) -> Scrape:
+    async def scrape(self, *, accept: str, accept_encoding: str, scraper: Scraper | None) -> Scrape:
         """Gives the chunks."""
-        self.asked.append((accept, accept_encoding, by_prometheus))
+        self.asked.append((accept, accept_encoding, scraper))
         self.entered.release()
         if self.gate is not None:
             await self.gate.wait()
@@ -51,6 +53,7 @@ class FakeFace:
             content_encoding=self.content_encoding,
             length=sum(map(len, self.chunks)),
             chunks=self.chunks,
+            delivered=self._note_delivery,
         )
 
     async def timeline(self, *, accept: str, accept_encoding: str, by_prometheus: bool) -> Scrape | None:
@@ -84,6 +87,9 @@ class FakeFace:
     def effective_configuration(self) -> str:
         """Gives the text."""
         return self.configuration
+
+    def _note_delivery(self) -> None:
+        self.delivered += 1
 
     def _fail(self) -> None:
         if self.failure is not None:

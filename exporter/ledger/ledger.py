@@ -159,6 +159,10 @@ class Ledger:
         """Unix seconds of the newest session end that a source reported; None before the first."""
         return self._fact(f"newest_end/{source}", float)
 
+    def scrape_gap(self) -> float:
+        """The longest time between two scrapes of one scraper as last remembered, in seconds; 0 before the first."""
+        return self._fact("scrape_gap", float) or 0.0
+
     def sessions(self) -> Iterator[StoredSession]:
         """Yields the sessions in view, the longest there first."""
         for session, ingested in self._ask("SELECT session, ingested FROM sessions ORDER BY ingested"):

@@ -190,6 +190,8 @@ EXPORTER_FAMILIES: tuple[Family, ...] = (
     ),
     _family("series", "gauge", "Series on this page, by what they are about.", ("scope",)),
     _family("series_limit", "gauge", "The most series of rooms, peers, counters and histograms (metrics.max_series)."),
+    _family("held_series", "gauge", "Series of counters and histograms that are still shown at zero."),
+    _family("scrapers", "gauge", "Prometheus servers, as far as they can be told apart, that scrape at the moment."),
     _family(
         "series_evicted_total",
         "counter",

@@ -15,6 +15,7 @@ from exporter.ledger import StateDamagedError, StateError
 from exporter.metrics.catalogue import UnknownFamilyError
 from exporter.pipeline.border import Border
 from exporter.pipeline.commits import Commits
+from exporter.pipeline.exposure import Audience, Exposure
 from exporter.pipeline.ingest import Committed, Ingest
 from exporter.pipeline.opening import families_of, take_over
 from exporter.pipeline.publisher import Publisher
@@ -52,7 +53,7 @@ class PipelineError(Exception):
 class Pipeline:
     """Everything between the sources and the page, for one configuration.
 
-    `open`, then `run` in a task of its own; `close` at the end. Times are Unix seconds from `clock`.
+    `open`, then `run` in a task of its own; `close` at the end.
     """
 
     def __init__(  # noqa: PLR0913 - the place where everything meets
@@ -62,9 +63,10 @@ class Pipeline:
         ledger: Ledger,
         thread: LedgerThread,
         instruments: Instruments,
-        clock: Callable[[], float] = time.time,
         *,
+        clock: Callable[[], float] = time.time,
         border: Border | None = None,
+        exposure: Exposure | None = None,
     ) -> None:
         """Makes it.
 
@@ -76,6 +78,7 @@ class Pipeline:
             instruments: what the exporter tells about itself.
             clock: Unix seconds.
             border: of an earlier pipeline with the same settings; None: made of them, which may read a file.
+            exposure: what an earlier pipeline knew of scrapers and of what they have not read.
 
         Raises:
             PipelineError: it cannot run with this configuration.
@@ -91,8 +94,7 @@ class Pipeline:
         self._closed = False
         self._resources = AsyncExitStack()
         self._changed = asyncio.Event()
-        #: The newest generation that a Prometheus has read.
-        self._read_generation = 0
+        self._exposure = exposure or Exposure(clock())
         try:
             self._families = families_of(settings, self._personal_labels())
         except UnknownFamilyError as error:
@@ -117,7 +119,7 @@ class Pipeline:
         self._commits = Commits(thread, self._commit)
         self._publisher: Publisher | None = None
 
-    async def open(self, first_generation: int = 0) -> None:
+    async def open(self) -> None:
         """Takes over what the ledger holds and opens the sources.
 
         Raises:
@@ -128,7 +130,7 @@ class Pipeline:
             self._families,
             self.settings.metrics,
             self.settings.quality,
-            first_generation,
+            self._exposure.hold,
             key_limits={source.name: source.max_key_values for source in self.settings.sources},
         )
         try:
@@ -199,11 +201,6 @@ class Pipeline:
     # What the web layer asks for
 
     @property
-    def generation(self) -> int:
-        """The number of the page in force."""
-        return self._page.generation.number
-
-    @property
     def remotes(self) -> frozenset[str]:
         """Whoever takes the timeline, as the metrics call them."""
         return self._timeline.remotes
@@ -228,17 +225,15 @@ class Pipeline:
         """Where what is sent to a source goes; None where the configuration knows of no such thing."""
         return self._endpoints.get((inbox, source))
 
-    def render(self, *, open_metrics: bool, gzip: bool, by_prometheus: bool) -> Body:
-        """The page for one scrape; may take time, so not for the event loop."""
+    def render(self, *, open_metrics: bool, gzip: bool) -> tuple[Body, int]:
+        """The page for one scrape, and its generation; may take time, so not for the event loop."""
         started = time.perf_counter()
         generation = self._page.generation
         body = generation.body(
             self._instruments.render(open_metrics=open_metrics), open_metrics=open_metrics, gzip=gzip
         )
-        if by_prometheus:
-            self._read_generation = max(self._read_generation, generation.number)
         self._instruments.gauge("scrape_render_seconds").set(time.perf_counter() - started)
-        return body
+        return body, generation.number
 
     async def timeline(self, *, open_metrics: bool, gzip: bool, by_prometheus: bool) -> Body | None:
         """The page of the timeline for one scrape; None where there is none."""
@@ -286,7 +281,7 @@ class Pipeline:
         self._instruments.gauge("shard_index").set(self.settings.shard.index)
         self._instruments.gauge("shards").set(self.settings.shard.count)
         publisher.load()
-        publisher.publish(now, 0)
+        publisher.publish(now, Audience())
 
     def _commit(self, deliveries: Sequence[tuple[str, Delivery]]) -> list[Receipt | Exception]:
         now = self._clock()
@@ -322,16 +317,25 @@ class Pipeline:
     def _show_newest_end(self, source: str, end: float) -> None:
         self._instruments.gauge("source_data_timestamp_seconds", source=source).set(end)
 
-    def _publish_now(self) -> None:
+    def _publish_now(self, audience: Audience, longest_gap: float) -> None:
         publisher, gauge = self._page, self._instruments.gauge
         now = self._clock()
-        publisher.publish(now, self._read_generation)
+        publisher.publish(now, audience)
+        self._remember_gap(longest_gap)
         self._ledger.forget(now)
         self._timeline.keep_bounds(now)
         for scope, count in publisher.series.items():
             gauge("series", scope=scope).set(count)
+        gauge("held_series").set(len(self._exposure.hold))
         gauge("series_limit").set(self.settings.metrics.max_series)
         gauge("state_bytes").set(self._ledger.size())
+
+    def _remember_gap(self, longest_gap: float) -> None:
+        """Keeps the longest time between scrapes for the process after this one."""
+        if longest_gap and not longest_gap <= self._ledger.scrape_gap() <= 2.0 * longest_gap:
+            with self._ledger.transaction(self._clock()) as transaction:
+                # A tenth more, so that not each scrape that is a little late costs a commit.
+                transaction.put_fact("scrape_gap", 1.1 * longest_gap)
 
     @property
     def _page(self) -> Publisher:
@@ -342,8 +346,10 @@ class Pipeline:
 
     async def _publish(self) -> None:
         while True:
+            scrapers, now = self._exposure.scrapers, self._clock()
+            self._instruments.gauge("scrapers").set(len(scrapers))
             try:
-                await self._thread.run(self._publish_now)
+                await self._thread.run(self._publish_now, scrapers.audience(now), scrapers.longest_gap(now))
             except StateDamagedError:
                 raise
             except StateError:

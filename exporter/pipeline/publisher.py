@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from exporter.face import SessionLine
-from exporter.metrics.cumulative import Shown, ZeroHold, render_counts
+from exporter.metrics.cumulative import Shown, render_counts
 from exporter.metrics.exposition import Generation, Headers
 from exporter.metrics.gauges import GaugeRenderer
 from exporter.metrics.key_values import KeyValues
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from exporter.ledger import Ledger
     from exporter.metrics.family import Family
     from exporter.model import Session
+    from exporter.pipeline.exposure import Audience, ZeroHold
     from exporter.pipeline.ingest import Committed
     from exporter.quality import RoomAssessment, Thresholds
 
@@ -47,7 +48,7 @@ class Publisher:
         families: Sequence[Family],
         settings: MetricsSettings,
         thresholds: Thresholds,
-        first_generation: int,
+        hold: ZeroHold,
         *,
         key_limits: Mapping[str, int] | None = None,
     ) -> None:
@@ -58,7 +59,7 @@ class Publisher:
             families: the catalogue.
             settings: how long what stays, and how much of it.
             thresholds: of the rooms' verdicts.
-            first_generation: the number of the empty page.
+            hold: what the publisher before this one held at zero, and the numbers of the pages.
             key_limits: by source, the most values of each of the application's own keys.
         """
         self._ledger = ledger
@@ -78,7 +79,7 @@ class Publisher:
         #: Series of rooms that are not on the page, as rooms have none of their own now; they leave with their room.
         self._hidden_of: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
         self._lines: dict[SessionKey, SessionLine] = {}
-        self._hold = ZeroHold(float(settings.zero_hold))
+        self._hold = hold
         self._stale_sessions: set[SessionKey] = set()
         #: When a room was last made anew, and until when it rests (Unix seconds).
         self._rests: dict[SessionKey, tuple[float, float]] = {}
@@ -87,7 +88,7 @@ class Publisher:
         #: The latest moment at which anything was noted.
         self._latest = 0.0
         #: The page in force.
-        self.generation = Generation(first_generation, self._headers, {})
+        self.generation = Generation(0, self._headers, {})
 
     @property
     def series(self) -> dict[str, int]:
@@ -112,6 +113,8 @@ class Publisher:
             self._add_series(series)
         self._adopt_rooms()
         self._latest = max([0.0, *self._ingested.values(), *self._rooms.values()])
+        shown = (series for entry in self._series_of.values() for series in entry)
+        self._hold.keep({series for series in shown if self._ledger.counts[series].held})
 
     def take(self, committed: Committed, now: float) -> None:
         """Takes over what a delivery changed."""
@@ -129,17 +132,19 @@ class Publisher:
         for series in committed.series:
             self._add_series(series)
 
-    def publish(self, now: float, read_generation: int) -> None:
+    def publish(self, now: float, audience: Audience) -> None:
         """Brings the page up to date, as a new generation if anything changed.
 
         Args:
             now: Unix seconds.
-            read_generation: the newest generation that a Prometheus has read.
+            audience: how far the page has been read.
         """
         self._mind_the_clock(now)
         self._expire(now)
-        self._release(now, read_generation)
-        for key in sorted(key for key in self._stale_sessions if not self._is_resting(key, now)):
+        self._release(now, audience)
+        # In the order in which they came, which is the landing page's, after a restart too.
+        stale = sorted(self._stale_sessions, key=lambda key: (self._ingested[key], key))
+        for key in (key for key in stale if not self._is_resting(key, now)):
             self._render_room(key)
             self._stale_sessions.discard(key)
             peers = len(self._peers_of.get(key, ()))
@@ -149,8 +154,7 @@ class Publisher:
         self._evict(now)
         self._render_stale_counts()
         if self._changed:
-            number = self.generation.number + 1
-            self._hold.published(number)
+            number = self._hold.next_generation(now)
             self.generation = Generation(number, self._headers, {**self._view.segments(), **self._counts.segments()})
             self._changed = False
 
@@ -192,9 +196,8 @@ class Publisher:
         entry = self._entry_of(series)
         self._series_of.setdefault(entry, set()).add(series)
         self._stale_counts.add(entry)
-        count = self._ledger.counts[series]
-        if count.held:
-            self._hold.hold(series, count.created)
+        if self._ledger.counts[series].held:
+            self._hold.hold(series)
 
     def _adopt_rooms(self) -> None:
         """Lets those rooms expire, too, that have counts and of whose reports nothing is known."""
@@ -218,8 +221,8 @@ class Publisher:
         self._counts.put(entry, render_counts(self._count_families, shown))
         self._changed = True
 
-    def _release(self, now: float, read_generation: int) -> None:
-        released = self._hold.release(now, read_generation)
+    def _release(self, now: float, audience: Audience) -> None:
+        released = self._hold.release(now, float(self._settings.zero_hold), audience)
         if released:
             with self._ledger.transaction(now) as transaction:
                 transaction.show(released)

@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter import __version__
-from exporter.face import ReloadError
+from exporter.face import Connection, ReloadError, Scraper
 from exporter.web.envelope import Envelope, RequestLimit
 from exporter.web.landing import CONTENT_SECURITY_POLICY, Landing, landing_page
+from exporter.web.protocol import CONNECTION
 from exporter.web.receiving import INBOXES, receiving_routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from exporter.face import Face, Scrape
@@ -29,6 +30,9 @@ _TIMELINE = "/timeline"
 _RESERVED_PREFIXES = ("/-/", "/config/", "/webhooks/", "/ingest/", f"{_TIMELINE}/")
 #: Prometheus itself, VictoriaMetrics' vmagent. Others that are built on Prometheus' code send its time-out header.
 _PROMETHEUS_AGENTS = ("Prometheus/", "vm_promscrape", "vmagent")
+_SCRAPE_TIMEOUT = "x-prometheus-scrape-timeout-seconds"
+#: For whom a proxy asks. Nobody is trusted to say it truly: the worst that a lie does is to hold zeros for minutes.
+_FORWARDED_FOR = ("x-forwarded-for", "forwarded")
 _LATEST_SESSIONS = 25
 #: Small enough that a slow reader holds little of a large answer, large enough to cost few calls.
 _PIECE_BYTES = 262_144
@@ -111,7 +115,7 @@ class _Pages:
         scrape = await self._face.scrape(
             accept=_joined(request, "accept"),
             accept_encoding=_joined(request, "accept-encoding"),
-            by_prometheus=_is_prometheus(request),
+            scraper=_scraper(request),
         )
         return ScrapeResponse(scrape)
 
@@ -180,16 +184,19 @@ class ScrapeResponse(Response):
         if scrape.content_encoding:
             headers["Content-Encoding"] = scrape.content_encoding
         super().__init__(headers=headers)
-        self._chunks = scrape.chunks
+        self._scrape = scrape
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends the answer; the server waits between pieces until the client has read."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         if scope["method"] != "HEAD":
-            for chunk in self._chunks:
+            for chunk in self._scrape.chunks:
                 for begin in range(0, len(chunk), _PIECE_BYTES):
                     piece = chunk[begin : begin + _PIECE_BYTES]
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
+            # A server drops silently what it is given for a client that has gone.
+            if not await Request(scope, receive).is_disconnected():
+                self._scrape.delivered()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -202,12 +209,17 @@ async def _method_not_allowed(request: Request, _: Exception) -> Response:
     return PlainTextResponse("405 Method Not Allowed\n", status_code=405, headers=headers)
 
 
-def _is_prometheus(request: Request) -> bool:
+def _scraper(request: Request) -> Scraper | None:
+    """Who asks; None for a person's browser or curl, which store nothing."""
+    agent, timeout = request.headers.get("user-agent", ""), request.headers.get(_SCRAPE_TIMEOUT)
     # A HEAD reads nothing, so it must not end the time in which new series are held at zero.
-    return request.method == "GET" and (
-        "x-prometheus-scrape-timeout-seconds" in request.headers
-        or request.headers.get("user-agent", "").startswith(_PROMETHEUS_AGENTS)
-    )
+    if request.method != "GET" or (timeout is None and not agent.startswith(_PROMETHEUS_AGENTS)):
+        return None
+    address = request.client.host if request.client else ""
+    forwarded = (_joined(request, header) for header in _FORWARDED_FOR)
+    # Without a server that tells connections apart, each request has one of its own.
+    connection = request.scope.get("state", {}).get(CONNECTION) or Connection()
+    return Scraper(looks=(address, agent, timeout or "", *forwarded), connection=connection)
 
 
 def _joined(request: Request, header: str) -> str:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from exporter.face import Connection
 from exporter.web.tls import subject_names
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Where a request's ASGI scope has its `Connection`: a key of `state`.
+CONNECTION = "connection"
+
 
 class Limits(Struct, frozen=True, kw_only=True):
     """How long a connection may take. All in seconds but for the counts."""
@@ -30,16 +34,17 @@ class Limits(Struct, frozen=True, kw_only=True):
     #: From the first byte of a request, or from the connection's start, to the end of its headers; for the TLS
     #: handshake as well.
     head: float = 10
-    #: Between an answer and the next request. Longer than the usual scrape intervals, so that a scrape finds the
-    #: connection of the one before.
-    keep_alive: int = 75
+    #: Between an answer and the next request. Longer than the five minutes for which Prometheus keeps an idle
+    #: connection: scrapers that look alike are told apart by theirs.
+    keep_alive: int = 330
     #: In which a client that reads slowly must have taken what fills the socket's buffers.
     stalled_write: float = 30
     #: For what is being answered when the server stops.
     shutdown: float = 5
     #: Bytes of a request's line and headers.
     head_bytes: int = 16_384
-    #: Connections at the same time. It keeps descriptors free for the sources and the state.
+    #: Connections at the same time; past it a new one takes the place of the one that has been idle longest. It keeps
+    #: descriptors free for the sources and the state.
     connections: int = 512
 
 
@@ -69,7 +74,8 @@ class HttpProtocol(H11Protocol):
             limits: how long it may take.
             allowed_names: the subject alternative names of which a client's certificate needs one; empty: any client.
         """
-        super().__init__(config, connections, app_state={})
+        self._connection = Connection()
+        super().__init__(config, connections, app_state={CONNECTION: self._connection})
         self._limits = limits
         self._all_gone = connections.all_gone
         self._allowed_names = allowed_names
@@ -77,15 +83,16 @@ class HttpProtocol(H11Protocol):
         self._write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Takes a connection, or cuts it when there are too many or the client is not allowed in."""
+        """Takes a connection, or cuts it when all others are busy or the client is not allowed in."""
         super().connection_made(transport)
-        if len(self.connections) > self._limits.connections or not self._allowed():
+        if not self._allowed() or (len(self.connections) > self._limits.connections and not self._make_room()):
             transport.abort()
             return
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forgets the connection."""
+        self._connection.is_open = False
         self._stop_head_timer()
         self.resume_writing()
         self._unset_keepalive_if_required()
@@ -119,6 +126,21 @@ class HttpProtocol(H11Protocol):
             return True
         logger.warning("a client was refused: its certificate has none of client_allowed_sans")
         return False
+
+    def _make_room(self) -> bool:
+        """Cuts the connection that has been idle longest, if any is idle."""
+        idle = [each for each in self.connections if isinstance(each, HttpProtocol) and each.idle_until is not None]
+        longest = min(idle, key=lambda each: each.idle_until or 0.0, default=None)
+        if longest is None:
+            return False
+        longest.transport.abort()
+        return True
+
+    @property
+    def idle_until(self) -> float | None:
+        """When the time between two requests will be over, by the event loop's clock; None when it does not run."""
+        timer, closing = self.timeout_keep_alive_task, self.transport.is_closing()
+        return None if timer is None or closing else timer.when()
 
     def _answering(self) -> bool:
         # uvicorn declares it as always there; before the first request it is None.
