@@ -293,6 +293,26 @@ async def test_the_page_goes_on_when_it_could_not_be_brought_up_to_date(
         await bench.shown(pipeline, f"webrtc_exporter_state_bytes {float(size())}")
 
 
+async def test_the_time_between_scrapes_is_remembered(bench: Bench) -> None:
+    """A tenth more than the longest, for the next process; small changes are no news, a scraper that went is."""
+
+    async def remembered(gap: float) -> None:
+        async with asyncio.timeout(10.0):
+            while await bench.thread.run(bench.ledger.scrape_gap) != pytest.approx(gap):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+
+    async with at_work(bench.pipeline(nothing)) as pipeline:
+        for gap, expected in ((20.0, 22.0), (21.0, 22.0), (30.0, 33.0)):
+            bench.page(pipeline)
+            bench.now += gap
+            bench.page(pipeline)
+            await remembered(expected)
+        for _ in range(6):
+            bench.now += 1.0
+            bench.page(pipeline)
+        await remembered(1.1)
+
+
 @pytest.mark.parametrize(
     ("interval", "failures", "wait"),
     [(60.0, 0, 60.0), (60.0, 1, 120.0), (60.0, 3, 300.0), (600.0, 5, 600.0), (0.0, 9, 0.0), (1.0, 10_000, 300.0)],

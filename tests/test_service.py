@@ -106,10 +106,14 @@ def test_a_reload_over_http(config: Path, tmp_path: Path) -> None:
     """200 when it was done; 500 with the file and line, and the old one kept, when it is wrong."""
     with running_exporter(config, tmp_path / "state", "--web.enable-lifecycle") as exporter:
         exporter.until_ready()
+        exporter.get("/metrics", x_prometheus_scrape_timeout_seconds="10")
+        exporter.until("known", lambda: has(exporter, "webrtc_exporter_scrapers 1.0"))
         write(config, "watch", series_ttl="2h")
         assert exporter.get("/-/reload").status_code == 405
         assert exporter.post("/-/reload").status_code == 200
         assert "series_ttl: 2h" in exporter.get("/config").text
+        # Who has read what is known as before.
+        assert has(exporter, "webrtc_exporter_scrapers 1.0")
         config.write_text("sources: []\nmetrics: {series_ttl: soon}\n")
         refused = exporter.post("/-/reload")
         assert refused.status_code == 500

@@ -92,9 +92,14 @@ class Exporter:
 
 
 @contextmanager
-def running_exporter(config: Path, storage: Path, *flags: str, log: Path | None = None) -> Iterator[Exporter]:
-    """Starts `python -m exporter`; it need not be ready yet. Its log stands beside its storage, or where it is told."""
-    address = f"127.0.0.1:{free_port()}"
+def running_exporter(
+    config: Path, storage: Path, *flags: str, address: str = "", log: Path | None = None
+) -> Iterator[Exporter]:
+    """Starts `python -m exporter`, on a free port if no address is given; it need not be ready yet.
+
+    Its log stands beside its storage, or where it is told.
+    """
+    address = address or f"127.0.0.1:{free_port()}"
     log = log or storage.with_name(f"{storage.name}.log")
     command: Sequence[str] = (
         sys.executable,

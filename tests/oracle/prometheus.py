@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -66,6 +67,15 @@ class Prometheus:
         result = self._ask("query_range", data)["result"]
         return [(series["metric"], [(when, float(value)) for when, value in series["values"]]) for series in result]
 
+    def samples(self, selector: str, window: str = "1h") -> list[tuple[dict[str, str], list[float]]]:
+        """The raw samples of each series in the time before now, the oldest first.
+
+        Raises:
+            AssertionError: Prometheus does not accept the selector.
+        """
+        result = self._ask("query", {"query": f"{selector}[{window}]"})["result"]
+        return [(series["metric"], [float(value) for _, value in series["values"]]) for series in result]
+
     def wait_for(self, expression: str, timeout: float = _PATIENCE) -> list[tuple[dict[str, str], float]]:
         """Asks again and again until the query has a result, and returns it.
 
@@ -117,9 +127,12 @@ def running_prometheus(
     *,
     scrape_interval: str = "1s",
     metrics_path: str = "/metrics",
+    job_options: Mapping[str, object] = MappingProxyType({}),
     flags: Sequence[str] = (),
 ) -> Iterator[Prometheus]:
     """Starts a Prometheus that scrapes `targets` (job name: host:port), waits until it is ready, and stops it.
+
+    `job_options` are more of a `scrape_config`.
 
     Raises:
         AssertionError: it does not start; the text holds the end of its log.
@@ -127,7 +140,7 @@ def running_prometheus(
     program = require_tool("prometheus")
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [
-        {"job_name": job, "metrics_path": metrics_path, "static_configs": [{"targets": [address]}]}
+        {"job_name": job, "metrics_path": metrics_path, "static_configs": [{"targets": [address]}], **job_options}
         for job, address in targets.items()
     ]
     configuration = {
