@@ -113,10 +113,10 @@ class Service:
         resources.callback(thread.close)
         try:
             ledger = await thread.run(Ledger.open, options.storage_path)
+            resources.push_async_callback(thread.run, ledger.close)
+            exposure = Exposure(time.time(), await thread.run(ledger.scrape_gap))
         except StateError as error:
             raise StartError(str(error)) from error
-        resources.push_async_callback(thread.run, ledger.close)
-        exposure = Exposure(time.time(), await thread.run(ledger.scrape_gap))
         instruments = Instruments(with_process=options.exporter_metrics)
         service = cls(options, ledger, thread, instruments, exposure, stop)
         resources.callback(service._scrapes.shutdown)

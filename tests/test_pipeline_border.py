@@ -14,7 +14,7 @@ from exporter.sources.base import Delivery, ObjectIdentity, PollError, Task
 from exporter.told import quote, told
 from exporter.values import Duration, Secret
 from tests.reports import START, audio, key, peer, report
-from tests.test_pipeline import Bench, FakeSettings, at_work, nothing, page, shown
+from tests.test_pipeline import Bench, FakeSettings, at_work, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,9 +153,9 @@ async def test_a_shard_reports_its_own(benches: list[Bench], tmp_path: Path) -> 
 
         async with at_work(bench.pipeline(poll)) as pipeline:
             await ended(polled)
-            await shown(pipeline, f'webrtc_exporter_reports_ingested_total{{source="prod"}} {float(len(owned))}')
-            assert f"webrtc_exporter_shard_index {float(index)}" in page(pipeline)
-            assert "webrtc_exporter_shards 3.0" in page(pipeline)
+            await bench.shown(pipeline, f'webrtc_exporter_reports_ingested_total{{source="prod"}} {float(len(owned))}')
+            assert f"webrtc_exporter_shard_index {float(index)}" in bench.page(pipeline)
+            assert "webrtc_exporter_shards 3.0" in bench.page(pipeline)
             assert sorted(line.session_id for line in pipeline.latest_sessions(9)) == owned
         assert asked == owned
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.config import MetricsSettings
-from exporter.ledger import Ledger
+from exporter.ledger import Ledger, StateUnavailableError
 from exporter.metrics.catalogue import catalogue
 from exporter.pipeline.border import Border
 from exporter.pipeline.exposure import Audience, ZeroHold
@@ -228,6 +228,22 @@ def test_counts_of_a_room_leave_after_its_time_to_live(page: Page) -> None:
     assert page.has("webrtc_sessions_total", NOW + 90_000.0) == [
         'webrtc_sessions_total{source="prod",room_id="standup"} 0.0',
     ]
+
+
+def test_a_full_disk_costs_no_count(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be committed as shown is tried again."""
+    line = 'webrtc_sessions_total{source="prod",room_id="standup"}'
+    page.deliver(report(peer("p1", audio([0.0]))))
+    assert f"{line} 0.0" in page.text(NOW)
+    with monkeypatch.context() as disk:
+
+        def full(*_: object) -> None:
+            raise StateUnavailableError
+
+        disk.setattr(page.ledger, "transaction", full)
+        with pytest.raises(StateUnavailableError):
+            page.text(NOW + 30.0, read=True)
+    assert f"{line} 1.0" in page.text(NOW + 31.0, read=True)
 
 
 def test_a_room_that_nobody_read_leaves_all_the_same(page: Page) -> None:

@@ -197,7 +197,7 @@ class ZeroHold:
             self._batch_of[series] = self._new
 
     def forget(self, series: SeriesKey) -> None:
-        """A series left the page."""
+        """A series shows its count, or left the page."""
         batch = self._batch_of.pop(series, None)
         if batch is not None:
             batch.discard(series)
@@ -215,25 +215,23 @@ class ZeroHold:
             self._new = set()
         return self._generation
 
-    def release(self, now: float, hold_seconds: float, audience: Audience) -> list[SeriesKey]:
-        """Takes out and returns the series whose counts may show.
+    def due(self, now: float, hold_seconds: float, audience: Audience) -> list[SeriesKey]:
+        """The series whose counts may show; they are held until they are forgotten, once they do show.
 
         Args:
             now: Unix seconds.
             hold_seconds: how long zeros are shown at least (`metrics.zero_hold`).
             audience: who has read how far.
         """
-        done: list[SeriesKey] = []
-        shown_for = max(hold_seconds, audience.round_seconds)
-        while self._batches:
-            first = self._batches[0]
-            if first.generation > audience.generation or first.published + shown_for > now:
-                break
+        while self._batches and not self._batches[0].series:
             self._batches.popleft()
-            done += sorted(first.series)
-        for series in done:
-            del self._batch_of[series]
-        return done
+        shown_for = max(hold_seconds, audience.round_seconds)
+        found: list[SeriesKey] = []
+        for batch in self._batches:
+            if batch.generation > audience.generation or batch.published + shown_for > now:
+                break
+            found += sorted(batch.series)
+        return found
 
 
 class Exposure:

@@ -222,11 +222,14 @@ class Publisher:
         self._changed = True
 
     def _release(self, now: float, audience: Audience) -> None:
-        released = self._hold.release(now, float(self._settings.zero_hold), audience)
-        if released:
+        due = self._hold.due(now, float(self._settings.zero_hold), audience)
+        if due:
             with self._ledger.transaction(now) as transaction:
-                transaction.show(released)
-            self._stale_counts.update(self._entry_of(series) for series in released)
+                transaction.show(due)
+            # Only now: where it could not be committed, the next look finds them again.
+            for series in due:
+                self._hold.forget(series)
+                self._stale_counts.add(self._entry_of(series))
 
     def _mind_the_clock(self, now: float) -> None:
         """Notes anew what was noted while our clock was ahead, or it and all after it would stay for as long."""
