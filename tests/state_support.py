@@ -10,6 +10,7 @@ from exporter.ledger import Ledger
 from exporter.ledger.reading import look
 from exporter.metrics.catalogue import catalogue
 from exporter.pipeline.border import Border
+from exporter.pipeline.exposure import Audience, ZeroHold
 from exporter.pipeline.ingest import Ingest
 from exporter.pipeline.opening import bounds_of
 from exporter.pipeline.publisher import Publisher
@@ -64,7 +65,7 @@ class Exporter:
         settings = MetricsSettings(series_ttl=Duration(3600), room_ttl=Duration(7200), zero_hold=Duration(0))
         self.ledger.keep_terms(border.terms, now)
         self._ingest = Ingest(self.ledger, families, Thresholds(), border)
-        self._publisher = Publisher(self.ledger, families, settings, Thresholds(), 0)
+        self._publisher = Publisher(self.ledger, families, settings, Thresholds(), ZeroHold())
         self._publisher.load()
 
     def deliver(self, source: str, *reports: Report, now: float = NOW, **more: object) -> Receipt:
@@ -75,8 +76,8 @@ class Exporter:
 
     def pass_time(self, now: float) -> None:
         """Lets expire what is due; what is held shows."""
-        self._publisher.publish(now, 0)
-        self._publisher.publish(now, self._publisher.generation.number)
+        self._publisher.publish(now, Audience())
+        self._publisher.publish(now, Audience(self._publisher.generation.number))
 
     def close(self) -> None:
         """Ends it."""

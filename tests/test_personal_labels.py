@@ -11,6 +11,7 @@ from exporter.ledger import Ledger
 from exporter.metrics.catalogue import catalogue
 from exporter.model import Attributes
 from exporter.pipeline.border import Border
+from exporter.pipeline.exposure import Audience, ZeroHold
 from exporter.pipeline.ingest import Ingest
 from exporter.pipeline.publisher import Publisher
 from exporter.quality import Thresholds
@@ -42,12 +43,12 @@ def test_labels(tmp_path: Path, personal: Sequence[PersonalLabel], end: str) -> 
     """Between the other attributes and the application's keys, in one order whoever asks for them."""
     families = catalogue(key_labels=["key_tenant"], personal_labels=personal)
     ledger = Ledger.open(tmp_path)
-    publisher = Publisher(ledger, families, MetricsSettings(), Thresholds(), 0)
+    publisher = Publisher(ledger, families, MetricsSettings(), Thresholds(), ZeroHold())
     committed = Ingest(ledger, families, Thresholds(), Border()).commit(
         "prod", Delivery(reports=(report(PEER),)), START
     )
     publisher.take(committed, START)
-    publisher.publish(START, 0)
+    publisher.publish(START, Audience())
     page = b"".join(publisher.generation.body(b"", open_metrics=False, gzip=False).chunks).decode()
     (line,) = (line for line in page.splitlines() if line.startswith("webrtc_peer_info{"))
     assert line.endswith(end)

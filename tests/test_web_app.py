@@ -69,7 +69,7 @@ class TestTimeline:
             await client.head("/timeline", headers=headers)
         assert (answer.status_code, raw) == (200, b"abc")
         assert (answer.headers["content-type"], answer.headers["content-encoding"]) == ("text/x", "gzip")
-        assert face.asked == [("a/b", "gzip", True), ("a/b", "gzip", False)]
+        assert face.asked_timeline == [("a/b", "gzip", True), ("a/b", "gzip", False)]
 
     def test_no_other_page_can_have_its_path(self) -> None:
         """Nor the metrics: they would be scraped as the wrong ones."""

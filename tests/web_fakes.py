@@ -34,6 +34,8 @@ class FakeFace:
         #: Released once for each scrape that began.
         self.entered = asyncio.Semaphore(0)
         self.asked: list[tuple[str, str, Scraper | None]] = []
+        #: The same of the page of the timeline, and whether a Prometheus asked.
+        self.asked_timeline: list[tuple[str, str, bool]] = []
         #: Scrapes that were sent whole.
         self.delivered = 0
         self.limits: list[int] = []
@@ -58,7 +60,7 @@ class FakeFace:
 
     async def timeline(self, *, accept: str, accept_encoding: str, by_prometheus: bool) -> Scrape | None:
         """Gives what there is."""
-        self.asked.append((accept, accept_encoding, by_prometheus))
+        self.asked_timeline.append((accept, accept_encoding, by_prometheus))
         return self.timeline_page
 
     def not_ready(self) -> str:

@@ -22,6 +22,7 @@ from exporter.ledger import HISTORY_SECONDS, Ledger
 from exporter.metrics.catalogue import FAMILIES
 from exporter.model import Peer, Report, Session, SessionKey, Stream, Summary, Track, Window
 from exporter.pipeline.border import Border
+from exporter.pipeline.exposure import Audience, ZeroHold
 from exporter.pipeline.ingest import Committed, Ingest
 from exporter.pipeline.publisher import Publisher
 from exporter.quality import Thresholds
@@ -114,7 +115,7 @@ def simulate(year: Year, folder: Path, look: Callable[[Measured], None]) -> None
     """Runs a year and shows how things stand every now and then, and at its end."""
     ledger = Ledger.open(folder, history_seconds=year.history_seconds)
     ingest = Ingest(ledger, FAMILIES, Thresholds(), Border())
-    publisher = Publisher(ledger, FAMILIES, MetricsSettings(), Thresholds(), 0)
+    publisher = Publisher(ledger, FAMILIES, MetricsSettings(), Thresholds(), ZeroHold())
     publisher.load()
     deliveries = _reports(year)
     next_look, sessions = year.every_days, 0
@@ -145,7 +146,7 @@ def simulate(year: Year, folder: Path, look: Callable[[Measured], None]) -> None
 
 
 def _publish(publisher: Publisher, now: float) -> None:
-    publisher.publish(now, publisher.generation.number)
+    publisher.publish(now, Audience(publisher.generation.number))
 
 
 def _forget(ledger: Ledger, now: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from exporter.pipeline.exposure import Audience, ZeroHold
 from exporter.pipeline.ingest import Ingest
 from exporter.pipeline.opening import families_of, take_over
 from exporter.pipeline.publisher import Publisher
@@ -54,7 +55,7 @@ class Counter:
             families,
             settings.metrics,
             settings.quality,
-            0,
+            ZeroHold(),
             key_limits={source.name: source.max_key_values for source in settings.sources},
         )
         self._publisher.load()
@@ -73,4 +74,4 @@ class Counter:
         """Lets expire and leave what would by now."""
         self._trimmed = self._clock()
         # No generation of this page was ever read, so that no count shows before its time.
-        self._publisher.publish(self._trimmed, -1)
+        self._publisher.publish(self._trimmed, Audience())

@@ -123,7 +123,7 @@ class _Pages:
         scrape = await self._face.timeline(
             accept=_joined(request, "accept"),
             accept_encoding=_joined(request, "accept-encoding"),
-            by_prometheus=_is_prometheus(request),
+            by_prometheus=_scraper(request) is not None,
         )
         if scrape is None:
             text = "There is no such page: set timeline.endpoint in the configuration.\n"

@@ -81,7 +81,12 @@ class Stand:
             sources=(self.settings,), source_types=("watchrtc",), metrics=MetricsSettings(zero_hold=Duration(0))
         )
         pipeline = Pipeline(
-            settings, {"watchrtc": kind}, ledger, thread, self._instruments, lambda: time.time() + self.ahead
+            settings,
+            {"watchrtc": kind},
+            ledger,
+            thread,
+            self._instruments,
+            clock=lambda: time.time() + self.ahead,
         )
         await pipeline.open()
         work = asyncio.create_task(pipeline.run())
