@@ -288,6 +288,23 @@ class TestSpool:
                 spool.add(large)
 
 
+def test_a_signal_while_writing_leaves_what_was_there(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a file would pass for a whole one."""
+
+    def interrupted(*_: object) -> str:
+        signal.raise_signal(signal.SIGTERM)
+        return ""
+
+    monkeypatch.setattr("exporter.backfill.command.series_text", interrupted)
+    (tmp_path / "out.om").write_text("before")
+    assert backfill(command(config, tmp_path), NOW) == 143
+    assert "stopped; there is no file" in capsys.readouterr().err
+    assert (tmp_path / "out.om").read_text() == "before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "out.om", "state"]
+
+
 @pytest.mark.live
 def test_a_signal_leaves_nothing_behind(config: Path, tmp_path: Path) -> None:
     """No half file, and the code of the signal; what was there before stays."""

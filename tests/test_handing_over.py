@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from exporter.config import MetricsSettings, Settings, TimelineSettings
+from exporter.feed.counter import Counter
 from exporter.ledger import Ledger
 from exporter.metrics.catalogue import FAMILIES
 from exporter.pipeline.border import Border
@@ -21,6 +23,7 @@ from exporter.timeline import payload
 from exporter.timeline.remembered import decode_sent, encode_sent
 from exporter.timeline.sent import Sent, SentSpan
 from exporter.timeline.shape import Shape
+from exporter.values import Duration
 from tests.reports import START, audio, key, peer, report, summarised
 
 if TYPE_CHECKING:
@@ -187,3 +190,19 @@ def test_what_several_stays_tell_is_put_together() -> None:
     assert decode_sent(map(encode_sent, (first, second))) == Sent(
         ((("a",), (SentSpan(1, 2, 3), SentSpan(7, 8, 9))), (("b",), (SentSpan(1, 1, 2),)))
     )
+
+
+@pytest.mark.parametrize("per_track", [False, True])
+def test_what_is_fed_from_files_is_handed_over_as_configured(tmp_path: Path, *, per_track: bool) -> None:
+    """As if it had been polled; with `per_track` a series for each track."""
+    settings = Settings(
+        sources=(),
+        metrics=MetricsSettings(per_track=per_track),
+        timeline=TimelineSettings(keep=Duration(60)),
+    )
+    with closing(Ledger.open(tmp_path)) as ledger:
+        counter = Counter(ledger, settings, Border(), lambda: NOW)
+        counter.commit("prod", Delivery(reports=(report(peer("p1", audio([0.01]))),)))
+        (row,) = ledger.timeline.read(0, 1)
+    (labels,) = (dict(series.labels) for series in payload.decode(row.payload) if series.family == LOSS)
+    assert labels.get("track_id") == ("t" if per_track else None)

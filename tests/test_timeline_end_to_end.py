@@ -262,7 +262,7 @@ def test_a_prometheus_that_scrapes_the_page_stores_exactly_the_windows(
     vendors: Vendors, expected: Lines, tmp_path: Path, now: float
 ) -> None:
     """From a job of its own; the target stays up, and what was there long enough is gone from the page."""
-    config = configure(vendors, tmp_path, timeline={"endpoint": True, "expose_for": "3s"})
+    config = configure(vendors, tmp_path, timeline={"endpoint": True, "expose_for": "8s"})
     with running(config, tmp_path) as exporter:
         exporter.until_ready()
         waiting = waits(exporter, "/timeline")
@@ -271,8 +271,8 @@ def test_a_prometheus_that_scrapes_the_page_stores_exactly_the_windows(
         job = {
             "job_name": "timeline",
             "metrics_path": "/timeline",
-            "scrape_interval": "1s",
-            "scrape_timeout": "1s",
+            "scrape_interval": "3s",
+            "scrape_timeout": "3s",
             "static_configs": [{"targets": [exporter.address]}],
         }
         with receiving_prometheus(tmp_path / "prometheus", scrape=[job]) as database:

@@ -327,8 +327,12 @@ async def test_a_fault_of_ours_begins_anew(
     assert "one: sending is begun anew" in caplog.text
 
 
-async def test_the_page_shows_what_waits_and_forgets_it(bench: Bench) -> None:
-    """For a minute from the first read by a Prometheus; then it has left the log, too."""
+async def test_the_page_shows_what_waits_and_forgets_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a minute from the first read by a Prometheus; then it has left the log, too, once that can be written."""
+
+    def unwritable(*_: object) -> None:
+        message = "disk full"
+        raise StateUnavailableError(message)
 
     async def read(*, by_prometheus: bool = True) -> str:
         body = await bench.timeline.scrape(open_metrics=False, compressed=False, by_prometheus=by_prometheus)
@@ -353,5 +357,11 @@ async def test_the_page_shows_what_waits_and_forgets_it(bench: Bench) -> None:
         assert ('peer_id="a"' in text, 'peer_id="b"' in text) == (False, True)
         await bench.tick()
         assert bench.shows('remote_write_queue_stays{remote="/timeline"} 1.0')
+        with monkeypatch.context() as patched:
+            patched.setattr(bench.ledger.timeline, "acknowledge", unwritable)
+            bench.now += 60.0
+            assert 'peer_id="b"' not in await read()
+        await read()
+        assert await bench.thread.run(bench.ledger.timeline.place, "/timeline") == bench.ledger.timeline.end()
     async with bench.at_work(bench.settings()):
         assert await bench.timeline.scrape(open_metrics=True, compressed=True, by_prometheus=True) is None

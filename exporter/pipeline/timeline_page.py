@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from exporter.ledger import Place
+from exporter.ledger import Place, StateUnavailableError
 from exporter.timeline import payload
 from exporter.timeline.openmetrics import text
 from exporter.timeline.page import Page
@@ -38,12 +39,17 @@ class TimelinePage:
         self._events = events
         #: The last row that was read.
         self.read = Place()
+        #: The last row that has left the page and is not noted yet.
+        self._left: Place | None = None
 
     def look(self, now: float, *, counts: bool) -> Shown:
         """What a scrape reads at `now` (Unix seconds); `counts`: whether it is one that stores what it reads."""
-        left = self._page.leave(now)
-        if left is not None:
-            self._ledger.timeline.acknowledge(PAGE, left, now)
+        self._left = self._page.leave(now) or self._left
+        # A state that cannot be written is told elsewhere, and costs no page: it is noted with the next one that can.
+        with suppress(StateUnavailableError):
+            if self._left is not None:
+                self._ledger.timeline.acknowledge(PAGE, self._left, now)
+                self._left = None
         place = self._ledger.timeline.place(PAGE)
         if place is not None and place.id > self.read.id:
             self.read = place
