@@ -4,9 +4,10 @@ PYTHON ?= python3
 RUN := .venv/bin
 SPEED ?= 60
 EMULATORS := tests/stores/emulators
+KILLS ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test emulators lint dashboards rules readme bench year lock clean
+.PHONY: help demo test emulators lint dashboards rules readme bench soak year lock clean
 
 help: ## this list
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -35,6 +36,9 @@ readme: .venv/dev ## write the generated parts of README.md anew
 
 bench: .venv/dev ## what scraping and sending cost, against other libraries on the same samples
 	$(RUN)/python -m tests.bench
+
+soak: .venv/dev ## kill the real process 500 times while it works, and compare with the documents (KILLS=N ARGS="--seed 2")
+	$(RUN)/python -m tests.soak --kills $(KILLS) $(ARGS)
 
 year: .venv/dev ## a simulated year of 2 million sessions: size of state and memory (takes hours)
 	$(RUN)/python -m tests.year $(ARGS)
