@@ -98,17 +98,17 @@ class GoogleWays:
         return Response(gzip.compress(answer.data), status=answer.status, headers=headers)
 
     def _object(self, environ: WSGIEnvironment) -> Response:
-        whole = self._asked({name: value for name, value in environ.items() if name != "HTTP_RANGE"})
-        encoded = whole.headers.get("Content-Encoding") == "gzip"
-        if encoded and "gzip" not in environ.get("HTTP_ACCEPT_ENCODING", ""):
+        answer = self._asked(environ)
+        if answer.headers.get("Content-Encoding") != "gzip":
+            return answer
+        if "gzip" not in environ.get("HTTP_ACCEPT_ENCODING", ""):
             # A range is ignored, and what is known of the stored bytes is not said.
+            whole = self._asked({name: value for name, value in environ.items() if name != "HTTP_RANGE"})
             return Response(_in_pieces(gzip.decompress(whole.data)), headers={"Vary": "Accept-Encoding"})
-        if "HTTP_RANGE" in environ:
-            return self._asked(environ)
-        if encoded and len(whole.data) > _GOOGLE_LENGTH_LIMIT:
-            told = {name: whole.headers[name] for name in ("ETag", "Last-Modified", "Content-Encoding")}
-            return Response(_in_pieces(whole.data), headers=told)
-        return whole
+        if len(answer.data) > _GOOGLE_LENGTH_LIMIT:
+            told = {name: answer.headers[name] for name in ("ETag", "Last-Modified", "Content-Encoding")}
+            return Response(_in_pieces(answer.data), headers=told)
+        return answer
 
     def _asked(self, environ: WSGIEnvironment) -> Response:
         return Response.from_app(self._application, environ, buffered=True)

@@ -344,7 +344,7 @@ async def test_what_is_not_there_fails_the_poll(place: Place, tmp_path: Path, ca
 
 
 async def test_a_restart_in_the_middle_counts_nothing_twice(place: Place, tmp_path: Path) -> None:
-    """It ends after some of an object was committed, and again; each start goes on where it was."""
+    """It ends after some of an object was committed, and again; each start reads it anew and adds what is missing."""
     room_ids = [f"r{number:03}" for number in range(300)]
     place.put("a.json", rooms(*room_ids[:200]))
     place.put("b.json", rooms(*room_ids[100:]))
@@ -355,7 +355,8 @@ async def test_a_restart_in_the_middle_counts_nothing_twice(place: Place, tmp_pa
         stand.delivered = lambda _, half_way=half_way: half_way.set()  # type: ignore[misc] # a lambda has no types
         async with stand.running():
             poll = asyncio.ensure_future(stand.poll())
-            await half_way.wait()
+            async with asyncio.timeout(60):
+                await half_way.wait()
             poll.cancel()
             counted.append(sum(stand.rooms.values()))
     stand.delivered = lambda _: None
