@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import os
 import signal
 from contextlib import closing
@@ -26,6 +27,7 @@ from exporter.settings import MetricsSettings
 from exporter.sources import source_types
 from exporter.sources.base import Delivery, RejectedDocument, UnusableBodyError
 from exporter.stopping import Stop
+from exporter.told import Discretion, quote, told
 from tests.hundredms_support import audio_stats
 from tests.hundredms_support import read_settings as hundredms_settings
 from tests.reports import audio, key, peer, report
@@ -34,7 +36,7 @@ from tests.watchrtc_support import a_room
 from tests.watchrtc_support import read_settings as watchrtc_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from exporter.feed.feeding import Outcome
 
@@ -205,6 +207,14 @@ class TestProblems:
             "noise.bin: it looks like no document of meet, watch; expected one of theirs, or --source",
         ]
 
+    def test_an_empty_file(self, place: Place) -> None:
+        """Each vendor's package says what it expected."""
+        file = place.write("a.json", b"")
+        place.configure(MEET)
+        assert place.ingest(file)[2] == ["a.json: it is empty; expected an answer of peer-stats"]
+        place.configure(WATCH)
+        assert place.ingest(file)[2] == ["a.json: byte 0: the document is empty; expected an array of rooms"]
+
     def test_many_make_few_lines(self, place: Place) -> None:
         """The first of them, and how many more there are."""
         file = place.write("a.json", [{"room_id": number} for number in range(25)])
@@ -275,6 +285,7 @@ class TestBorder:
         assert problem.startswith("a.json: ")
         assert "expected a `room_url` or a `start_time`, got neither" in problem
         assert "secret" not in problem
+        assert all(formatter.discretion for formatter in our_log_lines())
         for each in place.state.iterdir():
             assert b"secret" not in each.read_bytes()
         assert place.ingest(file)[1] == ["a.json: 0 new, 0 grown, 1 duplicate, 0 rejected"]
@@ -408,6 +419,14 @@ class TestChoice:
             both().choose(beginning)
 
 
+def our_log_lines() -> list[logs.LineFormatter]:
+    """What makes the lines of the program's log."""
+    formatters = [each.formatter for each in logging.getLogger().handlers]
+    found = [each for each in formatters if isinstance(each, logs.LineFormatter)]
+    assert found
+    return found
+
+
 def both() -> Readers:
     """A source of each vendor."""
     settings = Settings(
@@ -421,7 +440,13 @@ class TestFeeding:
     """One file, delivery by delivery."""
 
     @staticmethod
-    def feed(path: Path, makes: Iterable[Delivery | Exception], *, stop_after: int = 99) -> tuple[Outcome, int, int]:
+    def feed(
+        path: Path,
+        makes: Iterable[Delivery | Exception],
+        *,
+        stop_after: int = 99,
+        words: Callable[[object], str] = str,
+    ) -> tuple[Outcome, int, int]:
         """Feeds a file whose reader makes the given; what came of it, the commits, and the bytes that were read."""
         commits: list[Delivery] = []
         read: list[int] = []
@@ -443,7 +468,7 @@ class TestFeeding:
         reader = readers.choose(b"[]")
         (reader,) = [type(reader)(reader.source, type(reader.saved)(looks_like=bool, read=deliveries))]
         readers._readers = [reader]  # noqa: SLF001 - a vendor that does what the test says
-        feeding = Feeding(readers, commit, lambda: len(commits) >= stop_after, read.append)
+        feeding = Feeding(readers, commit, lambda: len(commits) >= stop_after, read.append, words)
         return feeding.feed(path), len(commits), sum(read)
 
     def test_it_stops_between_two_commits(self, tmp_path: Path) -> None:
@@ -481,6 +506,19 @@ class TestFeeding:
         outcome, _, _ = self.feed(tmp_path / "a", [Delivery(rejected=tuple(bad))])
         assert not outcome.usable
         assert outcome.problems == [f"{tmp_path}/a: element 1: broken", f"{tmp_path}/a: element 2: broken"]
+
+    def test_what_may_not_be_said(self, tmp_path: Path) -> None:
+        """Where there are pseudonyms a message loses its quotes; the file and our own words stay."""
+        (tmp_path / "a").write_bytes(b"x")
+        message = told(quote(f"{tmp_path}/a"), ": room ", quote("secret"), " is broken")
+        bad = RejectedDocument(reason="malformed", digest=b"d", message=message)
+        refused = UnusableBodyError(told("no ", quote("secret")))
+        words = Discretion(lambda _: "<hidden>", ()).told
+        outcome, _, _ = self.feed(tmp_path / "a", [Delivery(rejected=(bad,)), refused], words=words)
+        assert outcome.problems == [
+            f"{tmp_path}/a: <hidden>: room <hidden> is broken",
+            f"{tmp_path}/a: no <hidden>",
+        ]
 
     def test_a_document_without_anything_in_it(self, tmp_path: Path) -> None:
         """An empty array is no mistake."""

@@ -17,6 +17,7 @@ from exporter.pseudonyms import Pseudonyms
 from exporter.sources.base import Task
 from exporter.state.findings import Finding, shortened
 from tests import state_damage
+from tests.ledger_support import Desk
 from tests.reports import audio, key, peer, report, summarised
 from tests.state_support import NOW, Exporter, busy_state, by_hand, exporting, findings
 
@@ -82,6 +83,26 @@ class TestNothingWrong:
             with exporting(tmp_path, rooms=rooms) as exporter:
                 exporter.deliver("prod", report(peer("p1", audio([0.0])), of=key(f"s{number}")))
         assert findings(tmp_path) == []
+
+    def test_a_state_of_an_older_version(self, tmp_path: Path) -> None:
+        """Brought to this version it adds up, though it did not note from whom its marks were; damage shows as well."""
+        script = Path(__file__).parent / "fixtures" / "state" / "version-1.sql"
+        with by_hand(tmp_path) as connection:
+            connection.executescript(script.read_text(encoding="utf-8"))
+            # The tests of the ledger made these up, and it does not look into them.
+            connection.execute("DELETE FROM facts WHERE name = 'bounds'")
+            connection.execute("UPDATE tasks SET notes = x'7B7D' WHERE due IS NOT NULL")
+        desk = Desk(tmp_path)
+        desk.deliver(report(peer("new", audio([0.0])), of=key("new")), now=NOW)
+        desk.ledger.close()
+        assert findings(tmp_path) == []
+        with by_hand(tmp_path) as connection:
+            connection.execute(
+                "DELETE FROM seen_sessions WHERE source = '' AND mark = (SELECT min(mark) FROM"
+                " seen_sessions WHERE source = '')"
+            )
+        found = findings(tmp_path)
+        assert any(each.startswith("all sources: sessions of webrtc_sessions_total, with those that") for each in found)
 
     def test_pseudonyms(self, tmp_path: Path) -> None:
         """Sealed notes are as good as those that can be read; others would be none of ours."""
