@@ -103,7 +103,7 @@ def _state() -> str:
         marks=Marks(
             sessions=310,
             peers=1448,
-            rejected=1,
+            rejections=1,
             sessions_forgotten=0,
             peers_forgotten=0,
             since=end - 864_000.0,
@@ -126,6 +126,7 @@ def _state() -> str:
                 reports_duplicate=20,
                 reports_rejected=1,
                 tasks_waiting=14,
+                tasks_aside=90,
                 tasks_finished=1448,
                 objects=0,
                 newest_end=end + 3500.0,

@@ -16,7 +16,15 @@ from exporter.pipeline.opening import bounds_of
 from exporter.pipeline.publisher import Publisher
 from exporter.quality import Thresholds
 from exporter.settings import MetricsSettings
-from exporter.sources.base import Delivery, ObjectIdentity, RejectedDocument, Task
+from exporter.sources.base import (
+    ASIDE,
+    Delivery,
+    Fact,
+    ObjectIdentity,
+    RejectedDocument,
+    SkippedPeers,
+    Task,
+)
 from exporter.state.check import check
 from exporter.values import Duration
 from tests.reports import START, audio, key, peer, report, summarised
@@ -108,8 +116,14 @@ def busy_state(folder: Path) -> None:
         )
         exporter.deliver(
             "prod",
-            new_tasks=(Task(key="s1/p3", due=NOW + 60.0, notes=b'{"a": 1}'), Task(key="s1/p1", due=NOW)),
+            new_tasks=(
+                Task(key="s1/p3", due=NOW + 60.0, notes=b'{"a": 1}'),
+                Task(key="s1/p1", due=NOW),
+                Task(key=f"{ASIDE}again:s1/p2", due=NOW),
+            ),
             finished_tasks=("s1/p1",),
+            facts=(Fact("looked until", b"\x00not JSON"),),
+            skipped_peers=(SkippedPeers("s1", 3),),
         )
 
 

@@ -63,10 +63,10 @@ class TestNothingWrong:
             f"{busy}/state.sqlite: OK",
             "  integrity: the database file, by SQLite's own check",
             "  schema: the tables of state version 3",
-            "  series: 30 series: labels, buckets, amounts",
+            "  series: 31 series: labels, buckets, amounts",
             "  marks: marks of 4 sessions and 5 peers",
             "  view: 3 sessions and 4 peers, and their marks",
-            "  remembered: 2 tasks, 2 objects, rooms and tallies",
+            "  remembered: 3 tasks, 2 objects, rooms and tallies",
             "  timeline: 0 rows, 0 receivers",
             "  sums: counters against marks, histograms against counters",
         ]
@@ -142,7 +142,7 @@ class TestDamage:
     def test_the_command_says_it(self, state: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Nothing but the findings, with the file before each, and ends with 1."""
         with by_hand(state) as connection:
-            connection.execute("UPDATE tasks SET attempts = -1")
+            connection.execute("UPDATE tasks SET attempts = -1 WHERE key LIKE 's1/%'")
         assert cli.main(["state", "check", f"--storage.path={state}"]) == 1
         assert capsys.readouterr().out.splitlines() == [
             f"{state}/state.sqlite: task 's1/p1' of 'prod': attempts: found -1, expected a number from 0 on",
@@ -167,12 +167,13 @@ class TestDamage:
         file = state / "state.sqlite"
         with by_hand(state) as connection:
             (mark,) = connection.execute("SELECT min(mark) FROM seen_rejected").fetchone()
-            connection.execute("INSERT INTO seen_rejected VALUES (?, 1.0)", (b"\xfe" * 16,))
+            for number in range(5):
+                connection.execute("INSERT INTO seen_rejected VALUES (?, 1.0)", (b"\xfe" * 15 + bytes([number]),))
         file.write_bytes(file.read_bytes().replace(mark, b"\xff" * 16))
         found = findings(state)
         assert "seen_rejected" in found[0]
         assert found[0].endswith("expected nothing that SQLite's integrity check finds")
-        assert found[-1].startswith("all sources: webrtc_exporter_reports_rejected_total: found 1, expected at least 2")
+        assert found[-1].startswith("all sources: webrtc_exporter_reports_rejected_total and ")
 
     def test_a_file_cut_short(self, state: Path) -> None:
         """As after a copy that did not end."""

@@ -53,21 +53,21 @@ class TestText:
         assert lines[1:] == [
             "in view  3 sessions, 4 peers",
             "         ingested from 2026-03-01T10:10:00Z to 2026-03-01T10:10:00Z",
-            "series   30 of 3 rooms, 25 still shown at zero",
-            "known    4 sessions, 5 peers, 1 rejected document",
+            "series   31 of 3 rooms, 25 still shown at zero",
+            "known    4 sessions, 5 peers, 2 rejections",
             "         since 2026-03-01T10:01:00Z",
             "source prod",
             "  sessions  1, and 1 whose room's counts have expired",
             "  peers     1 good, 0 fair, 1 poor, 0 unclassified, and 1 whose room's counts have expired",
             "  reports   4 ingested, 1 duplicate, 0 rejected",
-            "  tasks     1 waiting, 1 finished",
+            "  tasks     1 waiting, 1 set aside, 1 finished",
             "  objects   0 read",
             "  newest    ended 2026-03-01T10:01:00Z",
             "source watch",
             "  sessions  2",
             "  peers     0 good, 1 fair, 0 poor, 1 unclassified",
             "  reports   2 ingested, 0 duplicate, 1 rejected",
-            "  tasks     0 waiting, 0 finished",
+            "  tasks     0 waiting, 0 set aside, 0 finished",
             "  objects   2 read",
             "  newest    ended 2026-03-01T10:01:00Z",
         ]
@@ -89,7 +89,7 @@ class TestText:
         assert shown(capsys, f"--storage.path={tmp_path}").splitlines()[1:] == [
             "in view  0 sessions, 0 peers",
             "series   0 of 0 rooms, 0 still shown at zero",
-            "known    0 sessions, 0 peers, 0 rejected documents",
+            "known    0 sessions, 0 peers, 0 rejections",
         ]
 
     def test_terms(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,11 +132,11 @@ class TestJson:
         assert found["size_bytes"] == (tmp_path / "state.sqlite").stat().st_size
         assert found["state_version"] == 3
         assert found["view"] == {"sessions": 3, "peers": 4, "oldest": INGESTED, "newest": INGESTED}
-        assert found["series"] == {"series": 30, "held": 25, "rooms": 3}
+        assert found["series"] == {"series": 31, "held": 25, "rooms": 3}
         assert found["marks"] == {
             "sessions": 4,
             "peers": 5,
-            "rejected": 1,
+            "rejections": 2,
             "sessions_forgotten": 0,
             "peers_forgotten": 0,
             "since": INGESTED - 540.0,
@@ -151,6 +151,7 @@ class TestJson:
             "reports_duplicate": 1,
             "reports_rejected": 0,
             "tasks_waiting": 1,
+            "tasks_aside": 1,
             "tasks_finished": 1,
             "objects": 0,
             "newest_end": INGESTED - 540.0,

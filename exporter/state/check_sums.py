@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, TypeAlias
 
 from exporter.state.check_counts import room_text
-from exporter.state.families import INGESTED, LAG, OF_PEERS, PEERS, REJECTED, SESSIONS, labels_of
+from exporter.state.families import INGESTED, LAG, OF_PEERS, PEERS, REJECTED, SESSIONS, SKIPPED, labels_of
 from exporter.state.findings import Finding
 
 if TYPE_CHECKING:
@@ -78,9 +78,11 @@ def _wrong_reports(counts: Counts, scope: tuple[str, ...], sessions: float) -> I
 
 def _wrong_rejections(connection: sqlite3.Connection, counts: Counts) -> Iterator[Finding]:
     (marks,) = connection.execute("SELECT count(*) FROM seen_rejected").fetchone()
-    counted = sum(_by_source(counts, REJECTED).values())
+    # Sessions of which peers are left out are remembered there, too; each leaves out one at least.
+    counted = sum(sum(_by_source(counts, family).values()) for family in (REJECTED, SKIPPED))
     if counted < marks:
-        yield Finding(f"all sources: {REJECTED}", f"{counted:g}", f"at least {marks}, those that are remembered")
+        what = f"all sources: {REJECTED} and {SKIPPED} together"
+        yield Finding(what, f"{counted:g}", f"at least {marks}, those that are remembered")
 
 
 def _wrong_histograms(counts: Counts) -> Iterator[Finding]:

@@ -56,8 +56,8 @@ def _view(view: View) -> list[str]:
 
 
 def _marks(marks: Marks) -> list[str]:
-    rejected = _several(marks.rejected, "rejected document")
-    lines = [f"{_several(marks.sessions, 'session')}, {_several(marks.peers, 'peer')}, {rejected}"]
+    rejections = _several(marks.rejections, "rejection")
+    lines = [f"{_several(marks.sessions, 'session')}, {_several(marks.peers, 'peer')}, {rejections}"]
     if marks.since is not None:
         lines.append(f"since {_moment(marks.since)}")
     if marks.sessions_forgotten or marks.peers_forgotten:
@@ -91,7 +91,7 @@ def _source(source: Source) -> Iterator[str]:
         f"reports   {source.reports_ingested} ingested, {source.reports_duplicate} duplicate,"
         f" {source.reports_rejected} rejected"
     )
-    yield f"tasks     {source.tasks_waiting} waiting, {source.tasks_finished} finished"
+    yield f"tasks     {source.tasks_waiting} waiting, {source.tasks_aside} set aside, {source.tasks_finished} finished"
     yield f"objects   {source.objects} read"
     yield f"newest    {'no session yet' if source.newest_end is None else f'ended {_moment(source.newest_end)}'}"
 

@@ -28,6 +28,7 @@ PEERS: Final = "webrtc_peer_sessions_total"
 LAG: Final = "webrtc_report_lag_seconds"
 INGESTED: Final = "webrtc_exporter_reports_ingested_total"
 REJECTED: Final = "webrtc_exporter_reports_rejected_total"
+SKIPPED: Final = "webrtc_exporter_peers_skipped_total"
 SAMPLES_REJECTED: Final = "webrtc_exporter_samples_rejected_total"
 #: Histograms of peers, each of which is observed once or not at all.
 OF_PEERS: Final = (

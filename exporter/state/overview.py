@@ -13,6 +13,7 @@ from exporter.ledger import Terms
 from exporter.ledger.timeline import end_of
 from exporter.ledger.transaction import decode_series
 from exporter.model import Session
+from exporter.remembered import ASIDE
 from exporter.sources.text import printable
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Source(Struct, frozen=True, kw_only=True):
     reports_duplicate: int
     reports_rejected: int
     tasks_waiting: int
+    #: Those that nothing is waited for with, such as another look at what is counted already.
+    tasks_aside: int
     tasks_finished: int
     objects: int
     #: Unix seconds of the newest session end that it reported; None before the first.
@@ -74,7 +77,8 @@ class Marks(Struct, frozen=True, kw_only=True):
 
     sessions: int
     peers: int
-    rejected: int
+    #: Documents that were rejected, and sessions of which peers were left out.
+    rejections: int
     #: Marks that are no longer needed and were forgotten.
     sessions_forgotten: int
     peers_forgotten: int
@@ -203,7 +207,7 @@ def _marks(connection: sqlite3.Connection, tallies: Counter[tuple[str, str]]) ->
     return Marks(
         sessions=sessions,
         peers=_number(connection, "SELECT count(*) FROM seen_peers"),
-        rejected=_number(connection, "SELECT count(*) FROM seen_rejected"),
+        rejections=_number(connection, "SELECT count(*) FROM seen_rejected"),
         sessions_forgotten=of_all("forgotten_sessions"),
         peers_forgotten=of_all("forgotten_peers"),
         since=since,
@@ -231,11 +235,16 @@ def _timeline(connection: sqlite3.Connection) -> TimelineLog:
 
 def _sources(connection: sqlite3.Connection, tallies: Counter[tuple[str, str]]) -> Iterator[Source]:
     counted = _counted(connection)
-    waiting = _by_source(connection, "SELECT source, count(*) FROM tasks WHERE due IS NOT NULL GROUP BY source")
+    unfinished = _by_source(connection, "SELECT source, count(*) FROM tasks WHERE due IS NOT NULL GROUP BY source")
+    aside = _by_source(
+        connection,
+        "SELECT source, count(*) FROM tasks WHERE due IS NOT NULL AND substr(key, 1, ?) = ? GROUP BY source",
+        (len(ASIDE), ASIDE),
+    )
     finished = _by_source(connection, "SELECT source, count(*) FROM tasks WHERE due IS NULL GROUP BY source")
     objects = _by_source(connection, "SELECT source, count(*) FROM objects GROUP BY source")
     ends = _newest_ends(connection)
-    for name in sorted(counted.keys() | waiting.keys() | finished.keys() | objects.keys() | ends.keys()):
+    for name in sorted(counted.keys() | unfinished.keys() | finished.keys() | objects.keys() | ends.keys()):
         amounts = counted[name]
         yield Source(
             source=name,
@@ -251,7 +260,8 @@ def _sources(connection: sqlite3.Connection, tallies: Counter[tuple[str, str]]) 
             reports_ingested=amounts["webrtc_exporter_reports_ingested_total"],
             reports_duplicate=amounts["webrtc_exporter_reports_duplicate_total"],
             reports_rejected=amounts["webrtc_exporter_reports_rejected_total"],
-            tasks_waiting=waiting[name],
+            tasks_waiting=unfinished[name] - aside[name],
+            tasks_aside=aside[name],
             tasks_finished=finished[name],
             objects=objects[name],
             newest_end=ends.get(name),
@@ -307,8 +317,8 @@ def _tallies(connection: sqlite3.Connection) -> Counter[tuple[str, str]]:
     return Counter({(source, name): amount for source, name, amount in rows})
 
 
-def _by_source(connection: sqlite3.Connection, query: str) -> Counter[str]:
-    return Counter(dict(connection.execute(query).fetchall()))
+def _by_source(connection: sqlite3.Connection, query: str, values: tuple[object, ...] = ()) -> Counter[str]:
+    return Counter(dict(connection.execute(query, values).fetchall()))
 
 
 def _number(connection: sqlite3.Connection, query: str) -> int:
