@@ -6,6 +6,7 @@ What a command needs is imported when it runs, so that `--version` and `--config
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ _DONE = 0
 _FAILED = 1
 #: As shells have it for a process that SIGINT ended: 128 + 2.
 _INTERRUPTED = 130
+#: The same for SIGPIPE.
+_NOT_READ = 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,13 +45,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(ended.code or _DONE)
     logs.setup(flags.log_level, flags.log_format)
     try:
-        return _run(flags.command)
+        code = _run(flags.command)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read it has had enough, as `head` has. What is still to be written at the end must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NOT_READ
     except KeyboardInterrupt:
         # Before the command took the signal over, or after it gave it back.
         return _INTERRUPTED
     except OSError as error:
         say(f"{PROGRAM}: {error}", sys.stderr)
         return _FAILED
+    return code
 
 
 def _run(command: Command) -> int:

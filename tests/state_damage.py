@@ -238,12 +238,12 @@ SERIES = [
 MARKS = [
     case(
         "a short mark",
-        sql(f"UPDATE seen_rejected SET mark = x'00' {_FIRST}"),
+        sql(f"UPDATE seen_rejected SET mark = x'00' {_FIRST}"),  # noqa: S608 - fixed text
         "the mark 00 in seen_rejected: mark: found b'\\x00', expected a digest of 16 bytes",
     ),
     case(
         "a rejection at no time",
-        sql(f"UPDATE seen_rejected SET seen = 'once' {_FIRST}"),
+        sql(f"UPDATE seen_rejected SET seen = 'once' {_FIRST}"),  # noqa: S608 - fixed text
         "the mark ",
     ),
     case(

@@ -214,6 +214,17 @@ class TestNoState:
         with pytest.raises(StateError, match=r"state\.sqlite: cannot be read \(Is a directory\)"):
             look(tmp_path, counted)
 
+    @pytest.mark.live
+    def test_files_beside_it_that_cannot_be_read(self, crashed: Path) -> None:
+        """That is about the folder, not about what is in the state."""
+        log = crashed / "state.sqlite-wal"
+        log.unlink()
+        log.mkdir()
+        with pytest.raises(StateError, match=r"state\.sqlite: cannot be read \(.*\); see to its folder"):
+            look(crashed, counted)
+        log.rmdir()
+        (crashed / "state.sqlite-shm").unlink()
+
     @pytest.mark.parametrize(
         ("change", "message"),
         [

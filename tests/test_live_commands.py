@@ -206,6 +206,19 @@ def test_a_large_file_in_little_memory(place: Place) -> None:
     assert large - small < 20_000
 
 
+def test_whoever_reads_it_has_had_enough(place: Place) -> None:
+    """Without a word, as with `head`."""
+    file = place.folder / "a.json"
+    file.write_text(json.dumps(rooms(1)))
+    place.ingest(file)
+    with subprocess.Popen(place.command("state"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.wait(timeout=_PATIENCE) == 141
+        assert process.stderr.read() == ""
+
+
 def test_a_progress_bar_on_a_terminal(place: Place) -> None:
     """Drawn on standard error, taken away before a line is told; standard output stays clean."""
     file = place.folder / "a.json"

@@ -54,6 +54,16 @@ def damaged(path: Path, what: object) -> StateDamagedError:
     )
 
 
+def is_passing(error: Exception) -> bool:
+    """Whether an error of SQLite is about the surroundings: disk, folder, rights, other processes."""
+    return _code(error) in _PASSING
+
+
+def _code(error: Exception) -> int:
+    # Not there where the error is the caller's, and the primary code in its lowest byte where it is SQLite's.
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
 class Troubles:
     """Tells errors of SQLite as errors of the state, and logs each once until a change has been committed again."""
 
@@ -75,8 +85,7 @@ class Troubles:
         try:
             yield
         except sqlite3.Error as error:
-            # Not there where the error is the caller's, and the primary code in its lowest byte where it is SQLite's.
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            code = _code(error)
             if code in _DAMAGE:
                 raise self._damaged(error) from error
             if code not in _PASSING:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from exporter.ledger import migrations
-from exporter.ledger.errors import StateError, damaged
+from exporter.ledger.errors import StateError, damaged, is_passing
 from exporter.ledger.ledger import FILE
 from exporter.ledger.schema import version_of
 
@@ -86,6 +86,9 @@ def look(folder: Path, see: Callable[[sqlite3.Connection], _Seen]) -> _Seen:
             trouble = None
             if before.is_indexed or _files(path) == before:
                 return seen
+    if trouble is not None and is_passing(trouble):
+        msg = f"{path}: cannot be read ({trouble}); see to its folder and the files beside it"
+        raise StateError(msg) from trouble
     if trouble is not None:
         raise damaged(path, trouble) from trouble
     msg = f"{path}: it changed each time while it was read; try again"
