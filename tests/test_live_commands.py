@@ -53,7 +53,13 @@ class Place:
             "min_object_age": "0s",
             "push": {"token": "t0ken"},
         }
-        self.config.write_text(json.dumps({"sources": [source], "metrics": {"zero_hold": "0s"}}))
+        self._source = source
+        self.configure()
+
+    def configure(self, **buckets: list[float]) -> None:
+        """Writes the configuration, with buckets of some families."""
+        metrics = {"zero_hold": "0s", "buckets": buckets}
+        self.config.write_text(json.dumps({"sources": [self._source], "metrics": metrics}))
 
     def command(self, *argv: str | Path) -> list[str]:
         """The command line of a command with the state."""
@@ -147,6 +153,49 @@ def test_beside_an_exporter(place: Place) -> None:
         assert reset.returncode == 1
         assert "another process uses this state" in reset.stderr
         assert exporter.stop() == 0
+    assert place.run("state", "check").returncode == 0
+
+
+def test_other_buckets(place: Place) -> None:
+    """A start with them is refused and names the command; after it their family begins at zero, all others go on."""
+    family = "webrtc_peer_session_duration_seconds"
+    labels = 'source="watch",room_id="room 0"'
+    counter = f'webrtc_peer_sessions_total{{{labels},verdict="unclassified",reason=""}}'
+    scrape = {"X_Prometheus_Scrape_Timeout_Seconds": "5"}
+    file = place.folder / "a.json"
+    file.write_text(json.dumps(rooms(1)))
+    place.ingest(file)
+    with running_exporter(place.config, place.state) as exporter:
+        exporter.until_ready()
+        exporter.until("read", lambda: exporter.get("/metrics", **scrape).is_success)
+        exporter.until("shown", lambda: lines(exporter, counter) == [f"{counter} 1.0"])
+        assert lines(exporter, f'{family}_bucket{{{labels},le="60.0"}}') == [
+            f'{family}_bucket{{{labels},le="60.0"}} 1.0'
+        ]
+        assert exporter.stop() == 0
+    place.configure(**{family: [50.0, 70.0]})
+    refused = place.run(f"--config.file={place.config}", "--web.listen-address=127.0.0.1:0")
+    assert refused.returncode == 1
+    assert f"{family}: the buckets differ" in refused.stderr
+    assert "webrtc-quality-exporter state reset-buckets" in refused.stderr
+    reset = place.run("state", "reset-buckets", f"--config.file={place.config}")
+    assert (reset.returncode, reset.stderr) == (0, "")
+    assert f"{family}: 1 series with 1 observations dropped" in reset.stdout
+    with running_exporter(place.config, place.state) as exporter:
+        exporter.until_ready()
+        assert lines(exporter, f"{family}_") == []
+        assert lines(exporter, counter) == [f"{counter} 1.0"]
+        document = [a_room("room 0", room_url="x/again", peers=[{"peer_id": "p", "duration": 60}])]
+        (place.folder / "streams" / "b.json").write_text(json.dumps(document))
+        exporter.until("counted", lambda: lines(exporter, counter) == [f"{counter} 2.0"])
+        assert lines(exporter, f"{family}_count") == [f"{family}_count{{{labels}}} 0.0"]
+        exporter.until("read", lambda: exporter.get("/metrics", **scrape).is_success)
+        exporter.until("shown", lambda: lines(exporter, f"{family}_count") == [f"{family}_count{{{labels}}} 1.0"])
+        assert lines(exporter, f"{family}_bucket") == [
+            f'{family}_bucket{{{labels},le="50.0"}} 0.0',
+            f'{family}_bucket{{{labels},le="70.0"}} 1.0',
+            f'{family}_bucket{{{labels},le="+Inf"}} 1.0',
+        ]
     assert place.run("state", "check").returncode == 0
 
 
