@@ -156,8 +156,12 @@ def grown(before: Increments, now: Increments) -> Increments:
 
 
 def highest(before: Increments, now: Increments) -> Increments:
-    """What has been counted of a report after what is `grown` was added, too: the more of both."""
-    return now | {
-        series: [max(pair) for pair in zip(old, now.get(series) or [0.0] * len(old), strict=True)]
-        for series, old in before.items()
-    }
+    """What has been counted of a report after what is `grown` was added, too: the more of both.
+
+    Of a vector that had no numbers it is that of `now`, from which further growth can be told.
+    """
+    in_all = before | now
+    for series in before.keys() & now.keys():
+        if before[series]:
+            in_all[series] = [max(pair) for pair in zip(before[series], now[series], strict=True)]
+    return in_all
