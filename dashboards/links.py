@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 #: Part of the public contract: people's own links use them.
 ROOM_UID: Final = "webrtc-quality-room"
 PEER_UID: Final = "webrtc-quality-peer"
+OVERVIEW_UID: Final = "webrtc-quality-overview"
+EXPORTER_UID: Final = "webrtc-quality-exporter"
 #: What the family of boards has in common.
 TAG: Final = "webrtc-quality"
 
@@ -28,11 +30,21 @@ IN_ROW: Final = "__data.fields"
 ON_SERIES: Final = "__field.labels"
 
 
-def board_url(uid: str, identity: tuple[str, ...], place: str) -> str:
+#: The text of a cell as an address. Grafana lets none through that would run as a script.
+THE_ADDRESS: Final = "${__value.raw}"
+
+#: The time range that is looked at, and that of the call in a row which has these two columns, in milliseconds.
+SAME_TIME: Final = "${__url_time_range}"
+STARTED: Final = "Started"
+ENDED: Final = "Ended"
+OWN_TIME: Final = f"from=${{__data.fields.{STARTED}.numeric}}&to=${{__data.fields.{ENDED}.numeric}}"
+
+
+def board_url(uid: str, identity: tuple[str, ...], place: str, *, time: str = SAME_TIME) -> str:
     """The address of another board, with the choices that the clicked row or bar stands for."""
     # Grafana leaves `&`, `#` and `+` of a value alone unless told otherwise, and ids are whatever strangers made up.
     chosen = "".join(f"&var-{VARIABLES[label]}=${{{place}.{label}:percentencode}}" for label in identity)
-    return f"/d/{uid}?${{__url_time_range}}&${{datasource:queryparam}}&${{job:queryparam}}{chosen}"
+    return f"/d/{uid}?{time}&${{datasource:queryparam}}&${{job:queryparam}}{chosen}"
 
 
 def data_link(title: str, url: str) -> Builder[LinkModel]:

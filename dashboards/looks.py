@@ -131,6 +131,22 @@ VERDICT: Final = Look(
     unit=units.Short,
     mappings=(_results({str(number): (name, VERDICT_COLOURS[name]) for name, number in SEVERITIES.items()}),),
 )
+#: A share without limits of its own, and one of a target, which is the limit.
+RATIO: Final = Look(unit=units.PercentUnit, decimals=1)
+OF_TARGET: Final = Look(unit=units.PercentUnit, decimals=0, steps=_share(1.0))
+#: Sound that never came, in seconds of it.
+SOUND: Final = Look(unit=units.Seconds, decimals=1)
+BYTES: Final = Look(unit=units.BytesIEC, decimals=1)
+#: Parts of a second that a machine needs, and what it does in one.
+LATENCY: Final = Look(unit=units.Seconds)
+REQUESTS: Final = Look(unit=units.RequestsPerSecond)
+#: Lateness of data: an hour is late for a source that is polled each minute, and a day is for every source.
+AGE: Final = Look(unit=units.Seconds, decimals=0)
+#: How full something is: from four fifths on it wants care, at the end something is lost.
+FILL: Final = Look(unit=units.PercentUnit, decimals=0, steps=((None, QUIET), (0.8, FAIR), (0.95, POOR)), maximum=1.0)
+#: Something that should not happen at all.
+FAULTS: Final = Look(unit=units.Short, decimals=0, steps=((None, QUIET), (1.0, POOR)))
+WORKS: Final = Look(unit=units.Short, mappings=(_results({"1": ("works", GOOD), "0": ("fails", POOR)}),))
 #: Labels as they are, dashes for what the source does not say.
 TEXT: Final = Look(unit=units.String, mappings=(EMPTY,))
 DIRECTION: Final = Look(unit=units.String, mappings=(_results({"send": ("sent", None), "recv": ("received", None)}),))

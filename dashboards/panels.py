@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from grafana_foundation_sdk.builders import bargauge, dashboard, prometheus, stat, table, text, timeseries
+from grafana_foundation_sdk.builders import (
+    bargauge,
+    dashboard,
+    heatmap,
+    prometheus,
+    stat,
+    statetimeline,
+    table,
+    text,
+    timeseries,
+)
 from grafana_foundation_sdk.builders.common import (
     ReduceDataOptions,
-    StackingConfig,
-    VizLegendOptions,
     VizTextDisplayOptions,
-    VizTooltipOptions,
 )
 from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models.dashboard import DynamicConfigValue, FieldColorModeId, ThresholdsMode
@@ -18,7 +25,7 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from grafana_foundation_sdk.models.text import TextMode
 from msgspec import Struct
 
-from dashboards.looks import GOOD, PLAIN, QUIET, UNCLASSIFIED, VERDICT_COLOURS, Look
+from dashboards.looks import GOOD, PLAIN, QUIET, UNCLASSIFIED, Look
 from dashboards.variables import DATASOURCE
 
 if TYPE_CHECKING:
@@ -27,7 +34,7 @@ if TYPE_CHECKING:
     from grafana_foundation_sdk.cog.builder import Builder
     from grafana_foundation_sdk.models.dashboard import DashboardLink
 
-Panel = TypeVar("Panel", stat.Panel, table.Panel, bargauge.Panel, timeseries.Panel)
+Panel = TypeVar("Panel", stat.Panel, table.Panel, bargauge.Panel, timeseries.Panel, statetimeline.Panel, heatmap.Panel)
 
 #: Grafana's grid.
 COLUMNS: Final = 24
@@ -52,6 +59,8 @@ class Query(Struct, frozen=True, kw_only=True):
 
     expression: str
     legend: str = ""
+    #: Where it looks other than the rest of its panel; for queries with one series, that the legend names.
+    look: Look | None = None
 
 
 def furnish(panel: Panel, frame: Frame, look: Look, *, quiet: str = QUIET) -> Panel:
@@ -88,6 +97,9 @@ def figures(
     colouring = common.BigValueColorMode
     panel.color_mode(colouring.BACKGROUND_SOLID if background else colouring.VALUE)
     panel.text_mode(common.BigValueTextMode.VALUE_AND_NAME if named else common.BigValueTextMode.VALUE)
+    for query in queries:
+        if query.look is not None:
+            panel.override_by_name(query.legend, own_look(query.look, _quiet(query.look, background=background)))
     return panel.reduce_options(ReduceDataOptions().calcs(["lastNotNull"]))
 
 
@@ -119,23 +131,13 @@ def bars(
     return panel.reduce_options(ReduceDataOptions().calcs(["lastNotNull"]))
 
 
-def columns_over_time(frame: Frame, look: Look, query: Query, *, interval: str) -> timeseries.Panel:
-    """Stacked columns, one for each `interval` or more, coloured by verdict."""
-    panel = furnish(timeseries.Panel(), frame, look).min(0).interval(interval)
-    target = prometheus.Dataquery().expr(query.expression).range().format(PromQueryFormat.TIME_SERIES)
-    panel.with_target(target.datasource(DATASOURCE).ref_id(reference(0)).legend_format(query.legend))
-    panel.draw_style(common.GraphDrawStyle.BARS).fill_opacity(100).line_width(0)
-    panel.stacking(StackingConfig().mode(common.StackingMode.NORMAL))
-    panel.legend(
-        VizLegendOptions()
-        .show_legend(show_legend=True)
-        .display_mode(common.LegendDisplayMode.LIST)
-        .placement(common.LegendPlacement.BOTTOM)
-    )
-    panel.tooltip(VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI))
-    for verdict, colour in VERDICT_COLOURS.items():
-        panel.override_by_name(verdict, [fixed_colour(colour)])
-    return panel
+def own_look(look: Look, quiet: str) -> list[DynamicConfigValue]:
+    """The properties that make one series of a panel look other than the rest."""
+    steps = [DynamicConfigValue(id_val="unit", value=look.unit)]
+    if look.decimals is not None:
+        steps.append(DynamicConfigValue(id_val="decimals", value=look.decimals))
+    thresholds = {"mode": "absolute", "steps": look.thresholds(quiet)}
+    return [*steps, DynamicConfigValue(id_val="thresholds", value=thresholds)]
 
 
 def fixed_colour(colour: str) -> DynamicConfigValue:

@@ -10,7 +10,8 @@ from dashboards.looks import CALL_SETUP, DURATION, MOMENT, MOS, POOR_TIME, REASO
 from dashboards.panels import Frame, Query, figures
 from dashboards.peer_comparison import against_the_room, bit_rates, losses, measured
 from dashboards.peer_media import received_audio, received_screen, received_video, sent_audio, sent_screen, sent_video
-from dashboards.queries import PEER, SESSION, STAY, by, current, in_words, last, severity
+from dashboards.peer_timeline import interruptions, losses_over_time, verdict_strip
+from dashboards.queries import PEER, SESSION, STAY, by, current, in_words, last, milliseconds, severity
 from dashboards.tables import Label, Lookup, Measure, Part, merged_table
 from dashboards.variables import peer_variables
 
@@ -51,6 +52,11 @@ def peer_board() -> Dashboard:
             id=100,
             title="Its streams against each other and the room",
             panels=[losses(), bit_rates(), against_the_room()],
+        ),
+        Section(
+            id=500,
+            title="When it went wrong: the stay at the time it happened",
+            panels=[verdict_strip(), losses_over_time(), interruptions()],
         ),
         Section(id=200, title="Sent: what others see and hear of this peer", panels=[sent_video(), sent_audio()]),
         Section(
@@ -169,7 +175,7 @@ def _stays() -> table.Panel:
         size=(24, 4),
         empty=_NO_STAY,
     )
-    start = f"1000 * {by(STAY, 'max', last('webrtc_peer_start_timestamp_seconds', PEER))}"
+    start = milliseconds(by(STAY, "max", last("webrtc_peer_start_timestamp_seconds", PEER)))
     length = by(STAY, "max", last("webrtc_peer_duration_seconds", PEER))
     link = ("Open this session's room", board_url(ROOM_UID, SESSION, IN_ROW))
     parts: list[Part] = [

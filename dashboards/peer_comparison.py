@@ -30,7 +30,7 @@ def losses() -> bargauge.Panel:
         empty="No loss was measured",
     )
     loss = by(_STREAM, "avg", last("webrtc_peer_packet_loss_ratio", PEER))
-    return bars(frame, PACKET_LOSS, [Query(expression=_named(loss), legend="{{stream}}")])
+    return bars(frame, PACKET_LOSS, [Query(expression=f"sort_desc({named(loss)})", legend="{{stream}}")])
 
 
 def bit_rates() -> bargauge.Panel:
@@ -46,7 +46,7 @@ def bit_rates() -> bargauge.Panel:
         empty="No bit rate was measured",
     )
     rate = bits(by(_STREAM, "avg", last("webrtc_peer_throughput_bytes_per_second", PEER)))
-    return bars(frame, BIT_RATE, [Query(expression=_named(rate), legend="{{stream}}")])
+    return bars(frame, BIT_RATE, [Query(expression=f"sort_desc({named(rate)})", legend="{{stream}}")])
 
 
 def against_the_room() -> table.Panel:
@@ -96,10 +96,11 @@ def measured() -> text.Panel:
     )
 
 
-def _named(expression: str) -> str:
+def named(expression: str) -> str:
+    """Gives each stream one label that names it."""
     # Empty labels are missing ones to Prometheus, and a legend would show the label's name in their place.
     camera = f'label_replace({expression}, "track_type", "", "track_type", "regular")'
-    return f'sort_desc(label_join({camera}, "stream", " ", "direction", "kind", "rid", "track_type"))'
+    return f'label_join({camera}, "stream", " ", "direction", "kind", "rid", "track_type")'
 
 
 def _of_room(name: str) -> str:

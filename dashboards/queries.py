@@ -3,6 +3,9 @@
 The gauges describe finished calls and leave `/metrics` some time after the call was ingested, so a panel asks for the
 last value within the chosen time range and not for the value at its end: a call of this morning is still there in the
 afternoon, as long as the range reaches back to when it was in view.
+
+A range that is a call's own ends before the call's report came. The boards of one room and one peer therefore look
+further, a day past the end of the range; where the range ends now, there is nothing to be found there.
 """
 
 from __future__ import annotations
@@ -18,11 +21,16 @@ _HISTOGRAM_SUFFIXES: Final = ("_bucket", "_sum", "_count")
 SESSION: Final = ("source", "room_id", "session_id")
 STAY: Final = (*SESSION, "peer_id")
 
-#: Matchers that follow the variables. Counters and histograms have no session and no peer.
-COUNTS: Final = 'job=~"$job", source=~"$source", room_id=~"$room"'
+#: Matchers that follow the variables: of exporters, of their sources, of counts, which have no session and no peer.
+JOB: Final = 'job=~"$job"'
+SOURCES: Final = 'job=~"$job", source=~"$source"'
+COUNTS: Final = f'{SOURCES}, room_id=~"$room"'
 ROOM: Final = f'{COUNTS}, session_id=~"$session"'
 #: The peer board shows one peer, and a single choice is not escaped for a regular expression.
 PEER: Final = f'{ROOM}, peer_id="$peer"'
+
+#: How long after the end of a time range a call's report may come and still be shown: the sources' longest lag.
+_LATER: Final = "1d"
 
 #: How the boards order verdicts: worst first, unclassified last.
 SEVERITIES: Final = {"poor": 3, "fair": 2, "good": 1, "unclassified": 0}
@@ -54,9 +62,51 @@ def series(name: str, scope: str, *matchers: str) -> str:
     return f"{metric(name)}{{{', '.join((scope, *matchers))}}}"
 
 
-def last(name: str, scope: str, *matchers: str) -> str:
+def seen(name: str, scope: str, *matchers: str) -> str:
     """The last value of each series within the time range."""
     return f"last_over_time({series(name, scope, *matchers)}[$__range])"
+
+
+def last(name: str, scope: str, *matchers: str) -> str:
+    """The last value of each series within the time range, or within the day after it: a call's report comes late."""
+    later = f"last_over_time({series(name, scope, *matchers)}[{_LATER}] offset -{_LATER})"
+    return f"({seen(name, scope, *matchers)} or {later})"
+
+
+def at_end(name: str, scope: str, *matchers: str) -> str:
+    """What an exporter says of itself at the end of the time range: there it is, or it is not."""
+    return series(name, scope, *matchers)
+
+
+def lately(name: str, scope: str, *matchers: str, of: str = "max") -> str:
+    """What an exporter says of itself at each step of a graph: the most that it said since the step before, or `of`."""
+    return f"{of}_over_time({series(name, scope, *matchers)}[$__rate_interval])"
+
+
+def rate(name: str, scope: str, *matchers: str) -> str:
+    """How fast counters rise at each step of a graph."""
+    return f"rate({series(name, scope, *matchers)}[$__rate_interval])"
+
+
+def milliseconds(expression: str) -> str:
+    """Seconds as whole milliseconds: Grafana wants those of a moment, and would misread a fraction in a link."""
+    return f"round(1000 * {expression})"
+
+
+def each_step(name: str, scope: str, *matchers: str, of: str = "max") -> str:
+    """The true timeline at each step of a graph.
+
+    Where a step spans several windows it is their maximum, or what `of` says, so that no bad moment falls between two
+    points; where it is finer than the windows, the last one still stands, until the series' stale marker ends it.
+    """
+    windows = series(name, scope, *matchers)
+    return f"({of}_over_time({windows}[$__interval]) or {windows})"
+
+
+def of_the_worst(count: int, expression: str) -> str:
+    """Leaves the stays with the worst verdicts over the whole range: a crowd would hide them, and cost too much."""
+    verdicts = f"avg_over_time({series('webrtc_timeline_verdict', ROOM)}[$__range] @ end())"
+    return f"{expression} and on ({', '.join(STAY)}) topk({count}, {by(STAY, 'max', verdicts)})"
 
 
 def added(name: str, scope: str, *matchers: str) -> str:
@@ -78,11 +128,15 @@ def current(name: str, scope: str, identity: tuple[str, ...]) -> str:
     """The one series of each session or stay that says what holds now, for families whose labels can change.
 
     A room's verdict changes while the reports of its peers arrive: each change is another series. In view the present
-    one is the answer; after that the one that was seen last.
+    one is the answer; after that the one that was seen last; and for a range that ended before the report came, the
+    one that was seen last on the day after it.
     """
     now = series(name, scope)
     keys = ", ".join(identity)
-    return f"{now} or on ({keys}) topk by ({keys}) (1, max_over_time(timestamp({now})[$__range:1m]))"
+    before = f"topk by ({keys}) (1, max_over_time(timestamp({now})[$__range:1m]))"
+    # What is in view stays there for the better part of an hour: wider steps miss none and cost less.
+    later = f"topk by ({keys}) (1, max_over_time(timestamp({now})[{_LATER}:10m] offset -{_LATER}))"
+    return f"{now} or on ({keys}) {before} or on ({keys}) {later}"
 
 
 def severity(name: str, scope: str, identity: tuple[str, ...]) -> str:

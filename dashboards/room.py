@@ -8,10 +8,21 @@ from dashboards.layout import Identity, Section, board
 from dashboards.links import ROOM_UID
 from dashboards.looks import COUNT, DURATION, MOMENT, MOS, POOR_PEERS, VERDICT
 from dashboards.panels import Frame, Query, figures
-from dashboards.queries import ROOM, SESSION, STAY, in_words, last, severity, share
-from dashboards.room_history import counted, mos_quantiles, over_time, poor_media, poor_share, quantiles
-from dashboards.room_media import guide, loss_received, loss_sent, media_table, round_trip_times
+from dashboards.queries import ROOM, SESSION, STAY, in_words, last, milliseconds, severity, share
+from dashboards.room_media import loss_received, loss_sent, media_table
 from dashboards.room_tables import peer_matrix, reasons, session_table
+from dashboards.room_timeline import (
+    jitter,
+    poor_at_once,
+    received_bit_rate,
+    received_frame_rate,
+    received_loss,
+    round_trip_time,
+    sent_bit_rate,
+    sent_frame_rate,
+    sent_loss,
+    verdict_lanes,
+)
 from dashboards.variables import room_variables
 
 if TYPE_CHECKING:
@@ -30,17 +41,28 @@ def room_board() -> Dashboard:
             description="How good was this meeting, and which of its peers had a bad time?",
         ),
         room_variables(),
-        [_verdict(), _poor_peers(), _mos(), _peers(), _duration(), _start()],
+        [_verdict(), _poor_peers(), _mos(), _call()],
         Section(id=100, title="Sessions and peers", panels=[session_table(), reasons(), peer_matrix()]),
         Section(
             id=200,
             title="Where it went wrong: one bad uplink, or many bad downlinks?",
-            panels=[loss_sent(), loss_received(), round_trip_times(), media_table(), guide()],
+            panels=[loss_sent(), loss_received(), media_table()],
         ),
         Section(
-            id=300,
-            title="All sessions of the chosen rooms that were counted in the time range",
-            panels=[counted(), poor_share(), mos_quantiles(), poor_media(), over_time(), quantiles()],
+            id=400,
+            title="When it went wrong: the call at the time it happened",
+            panels=[
+                verdict_lanes(),
+                poor_at_once(),
+                sent_loss(),
+                received_loss(),
+                round_trip_time(),
+                jitter(),
+                sent_bit_rate(),
+                received_bit_rate(),
+                sent_frame_rate(),
+                received_frame_rate(),
+            ],
         ),
     )
 
@@ -95,41 +117,22 @@ def _mos() -> stat.Panel:
     return figures(frame, MOS, queries, named=True)
 
 
-def _peers() -> stat.Panel:
+def _call() -> stat.Panel:
     frame = Frame(
-        id=4,
-        title="Peers",
+        id=7,
+        title="The call",
         description=(
-            "Peers that took part in the chosen sessions, a peer of two sessions twice; excluded roles (recorders) "
-            "left out. 100ms peers, watchRTC users."
+            "When the session started (of several, the latest), how long it was from the first join to the last leave "
+            "(the longest), and how many peers took part (the sum; excluded roles left out). 100ms peers, watchRTC "
+            "users."
         ),
-        size=(3, 4),
+        size=(12, 4),
         empty=_NO_SESSION,
     )
-    return figures(frame, COUNT, [Query(expression=f"sum({last('webrtc_room_peers', ROOM)})")])
-
-
-def _duration() -> stat.Panel:
-    frame = Frame(
-        id=5,
-        title="Duration",
-        description="Length of the session, from the first join to the last leave; of several sessions, the longest.",
-        size=(4, 4),
-        empty=_NO_SESSION,
-    )
-    return figures(frame, DURATION, [Query(expression=f"max({last('webrtc_room_duration_seconds', ROOM)})")])
-
-
-def _start() -> stat.Panel:
-    frame = Frame(
-        id=6,
-        title="Started",
-        description=(
-            "When the session started; of several sessions, the latest. Statistics come minutes to hours after a call, "
-            "so this may be before the time range."
-        ),
-        size=(5, 4),
-        empty=_NO_SESSION,
-    )
-    start = f"1000 * max({last('webrtc_room_start_timestamp_seconds', ROOM)})"
-    return figures(frame, MOMENT, [Query(expression=start)])
+    start = milliseconds(f"max({last('webrtc_room_start_timestamp_seconds', ROOM)})")
+    queries = [
+        Query(expression=start, legend="started", look=MOMENT),
+        Query(expression=f"max({last('webrtc_room_duration_seconds', ROOM)})", legend="duration", look=DURATION),
+        Query(expression=f"sum({last('webrtc_room_peers', ROOM)})", legend="peers"),
+    ]
+    return figures(frame, COUNT, queries, named=True)

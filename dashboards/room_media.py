@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from dashboards.links import ON_SERIES, PEER_UID, board_url, data_link
 from dashboards.looks import BIT_RATE, DIRECTION, JITTER, LAYER_FRAME_RATE, PACKET_LOSS, ROUND_TRIP_TIME, Look
-from dashboards.panels import Frame, Query, bars, note
+from dashboards.panels import Frame, Query, bars
 from dashboards.queries import ROOM, STAY, bits, by, last
 from dashboards.tables import Label, Measure, Part, merged_table
 
 if TYPE_CHECKING:
-    from grafana_foundation_sdk.builders import bargauge, table, text
+    from grafana_foundation_sdk.builders import bargauge, table
 
 _STREAM = ("direction", "kind", "track_type", "rid")
 _WORST = 10
@@ -27,7 +27,7 @@ def loss_sent() -> bargauge.Panel:
             "10 %. Fair from 1 %, poor from 5 %. A peer that stands out here has a bad uplink, and everybody else "
             "hears it: compare its connection type and network."
         ),
-        size=(8, 8),
+        size=(7, 8),
         empty="No loss of sent media was measured",
     )
     return _worst_peers(frame, PACKET_LOSS, "webrtc_peer_packet_loss_ratio", 'direction="send"')
@@ -43,25 +43,10 @@ def loss_received() -> bargauge.Panel:
             "bar is 10 %. Fair from 1 %, poor from 5 %. One peer here: its downlink. All of them: the sender on the "
             "left, or the server."
         ),
-        size=(8, 8),
+        size=(7, 8),
         empty="No loss of received media was measured",
     )
     return _worst_peers(frame, PACKET_LOSS, "webrtc_peer_packet_loss_ratio", 'direction="recv"')
-
-
-def round_trip_times() -> bargauge.Panel:
-    """The peers that are farthest away."""
-    frame = Frame(
-        id=203,
-        title="Round-trip time",
-        description=(
-            "Mean round-trip time of each peer's slowest stream, the ten worst peers; both sources measure it where a "
-            "peer sends. A full bar is 800 ms. Fair from 250 ms, poor from 400 ms. Look for a TURN server far away."
-        ),
-        size=(8, 8),
-        empty="No round-trip time was measured",
-    )
-    return _worst_peers(frame, ROUND_TRIP_TIME, "webrtc_peer_round_trip_time_seconds")
 
 
 def media_table() -> table.Panel:
@@ -74,7 +59,7 @@ def media_table() -> table.Panel:
             "(100ms); of several sessions, their mean. Coloured by the limits of the verdicts. A mean hides one "
             "sufferer among many: read the peers above as well."
         ),
-        size=(15, 8),
+        size=(10, 8),
         empty="No media was measured",
     )
     parts: list[Part] = [
@@ -89,26 +74,6 @@ def media_table() -> table.Panel:
         Measure(title="Frame rate", expression=_mean("webrtc_room_frames_per_second"), look=LAYER_FRAME_RATE),
     ]
     return merged_table(frame, parts, worst_first=["Loss"])
-
-
-def guide() -> text.Panel:
-    """How to go on from what the board shows."""
-    frame = Frame(
-        id=205,
-        title="How to read this",
-        description="What the patterns on this board mean and what to do next.",
-        size=(9, 8),
-        empty="",
-    )
-    return note(
-        frame,
-        "- **One peer red in *sent***: its uplink. Others hear it; only that peer can mend it.\n"
-        "- **One peer red in *received***: its downlink, or a device that cannot keep up.\n"
-        "- **Many red in *received*, one in *sent***: the sender is the cause.\n"
-        "- **Many red with nobody red in *sent***: the server or a region.\n"
-        "- **RTT red, loss fine**: a detour, often TURN far away.\n"
-        "- **Grey** is *unclassified*: under 10 s of measured media, or never connected.\n",
-    )
 
 
 def _worst_peers(frame: Frame, look: Look, name: str, *matchers: str) -> bargauge.Panel:

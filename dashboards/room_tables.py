@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dashboards.links import IN_ROW, PEER_UID, ROOM_UID, board_url
+from dashboards.links import ENDED, IN_ROW, OWN_TIME, PEER_UID, ROOM_UID, STARTED, THE_ADDRESS, board_url
 from dashboards.looks import (
     BIT_RATE,
     CALL_SETUP,
@@ -22,7 +22,7 @@ from dashboards.looks import (
     VERDICT,
 )
 from dashboards.panels import Frame, Query, bars
-from dashboards.queries import ROOM, SESSION, STAY, bits, by, current, in_words, last, severity
+from dashboards.queries import ROOM, SESSION, STAY, bits, by, current, in_words, last, milliseconds, severity
 from dashboards.tables import Label, Lookup, Measure, Part, merged_table
 
 if TYPE_CHECKING:
@@ -40,23 +40,26 @@ def session_table() -> table.Panel:
         description=(
             "The finished sessions that were in view within the time range, worst first. The exporter shows a session "
             "for an hour after its report came (metrics.series_ttl): look back further with a longer time range. "
-            "Click a session to see it alone. Dashes: the source does not say (100ms gives no MOS, score, rating or "
-            "setup time)."
+            "Click a session to see it alone, in its own time, and the address for the vendor's page. Dashes: the "
+            "source does not say (100ms gives no MOS, score, rating or setup time)."
         ),
         size=(18, 7),
         empty="No finished session in this time range",
     )
-    start = f"1000 * {_of_session('webrtc_room_start_timestamp_seconds')}"
+    start = milliseconds(_of_session("webrtc_room_start_timestamp_seconds"))
     info = by((*SESSION, "room_name", "url"), "max", current("webrtc_room_info", ROOM, SESSION))
-    link = ("Show this session alone", board_url(ROOM_UID, SESSION, IN_ROW))
+    end = milliseconds(_of_session("webrtc_room_end_timestamp_seconds"))
+    link = ("Show this session alone, in its own time", board_url(ROOM_UID, SESSION, IN_ROW, time=OWN_TIME))
     parts: list[Part] = [
         Label(title="Session", label="session_id", width=120, link=link),
         Measure(title="Verdict", expression=severity("webrtc_room_verdict", ROOM, SESSION), look=VERDICT, width=90),
         Label(title="Why", label="reason", width=110, look=REASON),
         Label(title="Room", label="room_id", width=110),
         Label(title="Name", label="room_name", width=100),
+        Label(title="Address", label="url", width=110, link=("Open the vendor's page", THE_ADDRESS)),
         Measure(title="Peers", expression=_of_session("webrtc_room_peers"), look=COUNT, width=60),
-        Measure(title="Started", expression=start, look=MOMENT, width=150),
+        Measure(title=STARTED, expression=start, look=MOMENT, width=150),
+        Measure(title=ENDED, expression=end, look=MOMENT, width=150),
         Measure(title="Duration", expression=_of_session("webrtc_room_duration_seconds"), look=DURATION, width=80),
         Measure(title="MOS", expression=_of_session("webrtc_room_mos"), look=MOS, width=60),
         Measure(title="MOS est.", expression=_of_session("webrtc_room_estimated_mos"), look=MOS),
@@ -64,10 +67,9 @@ def session_table() -> table.Panel:
         Measure(title="Rating", expression=_of_session("webrtc_room_user_rating"), look=SCORE, width=65),
         Measure(title="Setup", expression=_of_session("webrtc_room_call_setup_seconds"), look=CALL_SETUP, width=65),
         Label(title="Source", label="source", width=90),
-        Label(title="Address", label="url", width=150),
         Lookup(expression=info),
     ]
-    return merged_table(frame, parts, worst_first=["Verdict", "Started"])
+    return merged_table(frame, parts, worst_first=["Verdict", STARTED])
 
 
 def reasons() -> bargauge.Panel:

@@ -83,8 +83,10 @@ def merged_table(frame: Frame, parts: Sequence[Part], *, worst_first: Sequence[s
 def _organize(parts: Sequence[Part], asked: Sequence[Measure | Lookup]) -> dict[str, object]:
     # With one query Grafana calls its column "Value", with several "Value #A".
     value = {id(part): f"Value #{reference(i)}" if len(asked) > 1 else "Value" for i, part in enumerate(asked)}
-    hidden = ["Time", *NO_COLUMN, *(value[id(part)] for part in asked if isinstance(part, Lookup))]
     shown = [part for part in parts if not isinstance(part, Lookup)]
+    labels = {part.label for part in shown if isinstance(part, Label)}
+    unasked = [label for label in NO_COLUMN if label not in labels]
+    hidden = ["Time", *unasked, *(value[id(part)] for part in asked if isinstance(part, Lookup))]
     fields = [(part.label if isinstance(part, Label) else value[id(part)], part.title) for part in shown]
     return {
         "excludeByName": dict.fromkeys(hidden, True),

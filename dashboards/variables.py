@@ -17,27 +17,43 @@ if TYPE_CHECKING:
 #: Chosen by the person who looks, so that a file works wherever it is imported.
 DATASOURCE: Final = DataSourceRef(type_val="prometheus", uid="${datasource}")
 
-_ROOM_VERDICT: Final = metric("webrtc_room_verdict")
-_PEER_VERDICT: Final = metric("webrtc_peer_verdict")
+# In a call's own time there is no report of it yet; where there is a timeline, that has the names.
+_CONNECTED: Final = metric("webrtc_timeline_connected")
+_ROOMS: Final = f'__name__=~"{metric("webrtc_room_verdict")}|{_CONNECTED}"'
+_PEERS: Final = f'__name__=~"{metric("webrtc_peer_verdict")}|{_CONNECTED}"'
+_SOURCES: Final = metric("webrtc_exporter_source_info")
 _OF_SOURCE: Final = 'job=~"$job", source=~"$source"'
 
 
 def room_variables() -> list[Builder[VariableModel]]:
     """Data source, job, source, room and session; each offers what the ones before it leave."""
     return [
-        DatasourceVariable("datasource").label("Data source").type("prometheus"),
-        _choice("job", "Job", f"label_values({_ROOM_VERDICT}, job)"),
-        _choice("source", "Source", f'label_values({_ROOM_VERDICT}{{job=~"$job"}}, source)'),
+        _datasource(),
+        _choice("job", "Job", f"label_values({{{_ROOMS}}}, job)"),
+        _choice("source", "Source", f'label_values({{{_ROOMS}, job=~"$job"}}, source)'),
         # Counters have no room where `metrics.histogram_rooms` is off; "all rooms" then means those as well.
-        _choice("room", "Room", f"label_values({_ROOM_VERDICT}{{{_OF_SOURCE}}}, room_id)", every=".*"),
-        _choice("session", "Session", f'label_values({_ROOM_VERDICT}{{{_OF_SOURCE}, room_id=~"$room"}}, session_id)'),
+        _choice("room", "Room", f"label_values({{{_ROOMS}, {_OF_SOURCE}}}, room_id)", every=".*"),
+        _choice("session", "Session", f'label_values({{{_ROOMS}, {_OF_SOURCE}, room_id=~"$room"}}, session_id)'),
     ]
 
 
 def peer_variables() -> list[Builder[VariableModel]]:
     """Those of a room, and one peer."""
-    inside = f'{_OF_SOURCE}, room_id=~"$room", session_id=~"$session"'
-    return [*room_variables(), _query("peer", "Peer", f"label_values({_PEER_VERDICT}{{{inside}}}, peer_id)")]
+    inside = f'{_PEERS}, {_OF_SOURCE}, room_id=~"$room", session_id=~"$session"'
+    return [*room_variables(), _query("peer", "Peer", f"label_values({{{inside}}}, peer_id)")]
+
+
+def exporter_variables() -> list[Builder[VariableModel]]:
+    """Data source, job and source: an exporter without a single call has these too."""
+    return [
+        _datasource(),
+        _choice("job", "Job", f"label_values({_SOURCES}, job)"),
+        _choice("source", "Source", f'label_values({_SOURCES}{{job=~"$job"}}, source)'),
+    ]
+
+
+def _datasource() -> Builder[VariableModel]:
+    return DatasourceVariable("datasource").label("Data source").type("prometheus")
 
 
 def _query(name: str, label: str, query: str) -> QueryVariable:

@@ -13,9 +13,12 @@ from dashboards.boards import BOARDS
 from dashboards.encoding import encode
 from dashboards.panels import reference
 from dashboards.queries import UnknownMetricError, metric
+from exporter.metrics.catalogue import FAMILIES
 from tests.dashboards.boards import FOLDER, as_rules, committed
 from tests.dashboards.grafana import charts, panels
 from tests.dashboards.lint import Exemption, findings
+from tests.dashboards.lint_queries import parsed
+from tests.dashboards.promql import RECORDED, family_of, selections
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,13 +42,18 @@ def test_nothing_else_is_committed() -> None:
 def test_write_makes_one_file_for_each(tmp_path: Path) -> None:
     """The command writes every board into the folder and says which."""
     files = write(tmp_path)
-    assert sorted(file.name for file in files) == ["peer.json", "room.json"]
+    assert sorted(file.name for file in files) == ["exporter.json", "overview.json", "peer.json", "room.json"]
     assert all(file.read_bytes() == (FOLDER / file.name).read_bytes() for file in files)
 
 
 def test_addresses_are_kept() -> None:
     """Links of people point at these uids: they never change."""
-    assert set(COMMITTED) == {"webrtc-quality-room", "webrtc-quality-peer"}
+    assert set(COMMITTED) == {
+        "webrtc-quality-overview",
+        "webrtc-quality-room",
+        "webrtc-quality-peer",
+        "webrtc-quality-exporter",
+    }
 
 
 @pytest.mark.parametrize("uid", COMMITTED)
@@ -118,6 +126,32 @@ def test_screen_share_has_limits_of_its_own() -> None:
     screen = _thresholds(uid, "Sent screen share", "Frame rate")
     assert [step["value"] for step in camera] == [None, 7, 15]
     assert [step["value"] for step in screen] == [None, 2, 5]
+
+
+#: Families that no board shows, and why.
+NOT_SHOWN: Final = {
+    "webrtc_peer_session_media_score": "the vendor names no limits; the Room and Peer boards show each score",
+    "webrtc_peer_session_duration_seconds": "how long people stayed says nothing about quality",
+    "webrtc_sample_packet_loss_ratio": "one vendor's windows weigh by their number; the streams' means are comparable",
+    "webrtc_sample_jitter_seconds": "as above",
+    "webrtc_sample_round_trip_time_seconds": "as above",
+    "webrtc_sample_throughput_bytes_per_second": "as above",
+    "webrtc_sample_frames_per_second": "as above",
+    "webrtc_freezes_total": "for alerts and own boards: 100ms alone counts them; each peer's are on its boards",
+    "webrtc_concealed_samples_total": "as above",
+}
+
+
+def test_every_family_is_on_a_board_or_has_a_reason_not_to_be() -> None:
+    """What the exporter exposes can be seen without writing a query, unless that would not help anybody."""
+    shown = {
+        family_of(selection.selector.name)[0].name
+        for board in COMMITTED.values()
+        for _, tree in parsed(board)
+        for selection in selections(tree)
+        if selection.selector.name and selection.selector.name not in RECORDED
+    }
+    assert {family.name for family in FAMILIES} - shown == set(NOT_SHOWN)
 
 
 @pytest.mark.parametrize("uid", COMMITTED)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 COMMITTED: Final = committed()
 UID: Final = "webrtc-quality-room"
+OVERVIEW: Final = "webrtc-quality-overview"
+SENT: Final = "Loss of what peers sent"
+LANES: Final = "Verdict of each peer over time"
 
 
 def _panel(board: Json, title: str) -> Json:
@@ -60,6 +63,16 @@ def _matrix_link(old: str, new: str) -> Callable[[Json], None]:
         link = next(entry for entry in override["properties"] if entry["id"] == "links")["value"][0]
         assert old in link["url"]
         link["url"] = link["url"].replace(old, new)
+
+    return plant
+
+
+def _own_time(old: str, new: str) -> Callable[[Json], None]:
+    def plant(board: Json) -> None:
+        override = _panel(board, "Worst calls")["fieldConfig"]["overrides"][0]
+        link = next(entry for entry in override["properties"] if entry["id"] == "links")["value"][0]
+        assert f"to=${{__data.fields.{old}.numeric}}" in link["url"]
+        link["url"] = link["url"].replace(f".{old}.", f".{new}.")
 
     return plant
 
@@ -124,8 +137,8 @@ FAULTS: Final[dict[str, tuple[Callable[[Json], None], str]]] = {
         "template-label-promql: job: the metric",
     ),
     "no such metric": (_asks("job", "label_values(up, job)"), "template-label-promql: job: up is no metric"),
-    "panel type": (_setting("Peers", type="graph"), "panel-complete: [Peers] is of the type graph"),
-    "no targets": (_setting("Peers", targets=[]), "panel-complete: [Peers] has no targets"),
+    "panel type": (_setting("Poor peers", type="graph"), "panel-complete: [Poor peers] is of the type graph"),
+    "no targets": (_setting("Poor peers", targets=[]), "panel-complete: [Poor peers] has no targets"),
     "reference": (_same_reference, "panel-complete: [MOS] has a refId twice"),
     "column": (_one_column_of_two, "panel-table: [Sessions] has the column Room twice"),
     "transformation": (_transformation, "panel-table: [Sessions] uses the transformation joinByLabels"),
@@ -140,12 +153,12 @@ FAULTS: Final[dict[str, tuple[Callable[[Json], None], str]]] = {
     ),
     "undeclared": (_setting("Sessions", description="Of $shard"), "variables: $shard: not declared"),
     "overlap": (_setting("Poor peers", gridPos={"h": 4, "w": 3, "x": 4, "y": 0}), "grid: [Poor peers] overlaps"),
-    "outside": (_setting("Started", gridPos={"h": 4, "w": 6, "x": 19, "y": 0}), "grid: [Started] leaves the grid"),
+    "outside": (_setting("The call", gridPos={"h": 4, "w": 12, "x": 13, "y": 0}), "grid: [The call] leaves the grid"),
     "panel id": (_setting("Verdict", id=2), "grid: id 2"),
-    "no description": (_setting("Peers", description=""), "panel-complete: [Peers] has no title or no desc"),
-    "unit": (_defaults("Peers", unit="furlong"), "panel-complete: [Peers] has the unit 'furlong'"),
-    "no words": (_defaults("Peers", noValue=""), "panel-complete: [Peers] says nothing"),
-    "own data source": (_setting("Peers", datasource={"uid": "prom"}), "panel-datasource: [Peers]"),
+    "no description": (_setting("Poor peers", description=""), "panel-complete: [Poor peers] has no title or no desc"),
+    "unit": (_defaults("Poor peers", unit="furlong"), "panel-complete: [Poor peers] has the unit 'furlong'"),
+    "no words": (_defaults("Poor peers", noValue=""), "panel-complete: [Poor peers] says nothing"),
+    "own data source": (_setting("Poor peers", datasource={"uid": "prom"}), "panel-datasource: [Poor peers]"),
     "limits": (
         lambda board: _panel(board, "Loss of what peers sent")["fieldConfig"]["defaults"]["thresholds"]["steps"].pop(),
         "panel-looks: [Loss of what peers sent]/A shows packet_loss as ('percentunit', 0.01)",
@@ -154,25 +167,90 @@ FAULTS: Final[dict[str, tuple[Callable[[Json], None], str]]] = {
     "link target": (_matrix_link("/d/webrtc-quality-peer", "/d/peer"), "panel-links: [Peers, worst first] links to"),
     "link variable": (_matrix_link("var-peer", "var-who"), "panel-links: [Peers, worst first] sets var-who"),
     "link not encoded": (_matrix_link("peer_id:percentencode", "peer_id"), "panel-links: [Peers, worst first] sets"),
-    "parse": (_expression("Peers", "sum(", "sum(("), "target-promql: [Peers]/A"),
+    "parse": (_expression("Poor peers", "(count(", "((count("), "target-promql: [Poor peers]/A"),
     "metric": (
-        _expression("Peers", "webrtc_room_peers", "webrtc_room_people"),
-        "target-exists: [Peers]/A: webrtc_room",
+        _expression(SENT, "webrtc_peer_packet_loss_ratio", "webrtc_peer_packet_loss"),
+        f"target-exists: [{SENT}]/A: webrtc_peer_packet_loss is no metric",
     ),
-    "label": (_expression("Peers", "session_id=", "session="), "target-exists: [Peers]/A: label session is not"),
+    "label": (_expression(SENT, "session_id=", "session="), f"target-exists: [{SENT}]/A: label session is not"),
     "legend": (
-        lambda board: _target(board, "Round-trip time").update(legendFormat="{{peer}}"),
-        "target-exists: [Round-trip time]/A: the legend's {{peer}}",
+        lambda board: _target(board, SENT).update(legendFormat="{{peer}}"),
+        f"target-exists: [{SENT}]/A: the legend's {{{{peer}}}}",
     ),
-    "variable not followed": (_expression("Peers", 'room_id=~"$room", ', ""), "target-job: [Peers]/A: webrtc_room"),
-    "counter": (_expression("Counted", "increase(", "last_over_time("), "target-counter-agg: [Counted]/A"),
-    "fixed range": (_expression("Counted", "$__range", "5m"), "target-rate-interval: [Counted]/A"),
+    "variable not followed": (_expression(SENT, 'room_id=~"$room", ', ""), f"target-job: [{SENT}]/A: webrtc_peer"),
+    "far beyond the range": (
+        _expression(SENT, "[1d] offset -1d", "[2d] offset -2d"),
+        f"target-rate-interval: [{SENT}]/A: last_over_time() over 2 days",
+    ),
     "end of the range": (
-        _expression("Peers", "last_over_time(webrtc_room_peers{", "((webrtc_room_peers{"),
-        "target-promql: [Peers]/A",
+        _expression(SENT, "last_over_time(webrtc_peer_packet_loss_ratio{", "((webrtc_peer_packet_loss_ratio{"),
+        f"target-promql: [{SENT}]/A",
+    ),
+    "fixed windows": (_expression(LANES, "$__interval", "5m"), f"target-rate-interval: [{LANES}]/A: max_over_time()"),
+    "choice of a part": (
+        _expression(LANES, "[$__range] @ end()", "[$__range]"),
+        f"target-rate-interval: [{LANES}]/A: avg_over_time()",
+    ),
+    "states without words": (_defaults(LANES, mappings=[]), f"panel-over-time: [{LANES}] has no words"),
+    "instant graph": (
+        lambda board: _target(board, LANES).update(instant=True),
+        f"panel-over-time: [{LANES}] is asked at one instant",
+    ),
+    "graph of an instant": (
+        lambda board: _target(board, "Poor peers").pop("instant"),
+        "panel-over-time: [Poor peers] is asked over time",
+    ),
+    "silent about remote write": (
+        _defaults(LANES, noValue="No data"),
+        f"panel-over-time: [{LANES}] does not say that it needs remote write",
+    ),
+    "look of nobody": (
+        lambda board: _target(board, "The call").update(legendFormat="began"),
+        "panel-named-series: [The call] has no series started",
     ),
     "bytes": (_expression("Media of the room", "8 * ", "1 * "), "target-bits: [Media of the room]/A"),
 }
+
+
+#: The same for what only the Overview board has.
+OVERVIEW_FAULTS: Final[dict[str, tuple[Callable[[Json], None], str]]] = {
+    "counter": (_expression("Calls", "increase(", "last_over_time("), "target-counter-agg: [Calls]/A"),
+    "fixed range": (_expression("Calls", "$__range", "5m"), "target-rate-interval: [Calls]/A"),
+    "rules needed": (
+        lambda board: _panel(board, "Poor-call rate")["targets"][1].update(
+            expr="max(all:webrtc_poor_peer_sessions_per_classified:target)"
+        ),
+        "target-without-rules: [Poor-call rate]/B: all:webrtc_poor_peer_sessions_per_classified:target has no",
+    ),
+    "unknown rule": (
+        _expression("Calls", "webrtc_sessions_total", "all:webrtc_sessions"),
+        "target-exists: [Calls]/A: all:webrtc_sessions is no metric",
+    ),
+    "buckets": (
+        lambda board: _target(board, "Loss").update(legendFormat=""),
+        "panel-over-time: [Loss] is not made of buckets",
+    ),
+    "axis": (
+        lambda board: _panel(board, "Loss")["options"]["yAxis"].update(unit="s"),
+        "panel-looks: [Loss]/A shows packet_loss on an axis as ('s',): expected percentunit",
+    ),
+    "no end": (_own_time("Ended", "Finished"), "panel-links: [Worst calls] loses the time range"),
+    "no column of the end": (_own_time("Ended", "Room"), "panel-links: [Worst calls] loses the time range"),
+    "colour of a fifth verdict": (
+        lambda board: _panel(board, "Peers by verdict")["fieldConfig"]["overrides"][0]["matcher"].update(options="bad"),
+        "panel-named-series: [Peers by verdict] has no series bad",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", OVERVIEW_FAULTS)
+def test_fault_planted_into_the_overview_is_found(fault: str) -> None:
+    """Each fault is told with its rule and its place."""
+    plant, expected = OVERVIEW_FAULTS[fault]
+    board = deepcopy(COMMITTED[OVERVIEW])
+    plant(board)
+    found = findings(board, COMMITTED | {OVERVIEW: board})
+    assert any(text.startswith(expected) for text in found), found
 
 
 def test_whole_boards_have_no_fault() -> None:
@@ -204,9 +282,9 @@ def test_duplicate_panel_is_found() -> None:
 def test_gauge_at_the_end_of_the_range_is_found() -> None:
     """A call that has left the exporter's view is still shown: no gauge is asked for at one instant alone."""
     board = deepcopy(COMMITTED[UID])
-    target = _target(board, "Peers")
+    target = _target(board, "Poor peers")
     target["expr"] = 'sum(webrtc_room_peers{job=~"$job", source=~"$source", room_id=~"$room", session_id=~"$session"})'
-    expected = "target-in-view: [Peers]/A: webrtc_room_peers is asked for at the end of the range alone"
+    expected = "target-in-view: [Poor peers]/A: webrtc_room_peers is asked for at the end of the range alone"
     assert findings(board, COMMITTED) == [expected]
 
 
@@ -227,6 +305,12 @@ def test_gauge_at_the_end_of_the_range_is_found() -> None:
         ("sum by (source) (webrtc_room_peers) or sum by (room_id) (webrtc_room_peers)", {"source", "room_id"}),
         ("histogram_quantile(0.9, sum by (le) (rate(webrtc_peer_session_mos_bucket[5m])))", set()),
         ("-sum by (source) (webrtc_room_peers)", {"source"}),
+        ("time() - sum by (source) (webrtc_room_peers)", {"source"}),
+        ("max(all:webrtc_poor_peer_sessions_per_classified:target)", set()),
+        (
+            '{__name__=~"webrtc_room_verdict|webrtc_timeline_connected", source="x"}',
+            {"source", "room_id", "session_id", "job", "instance"},
+        ),
     ],
 )
 def test_labels_of_a_result(expression: str, expected: set[str]) -> None:
@@ -244,6 +328,9 @@ def test_labels_of_a_result(expression: str, expected: set[str]) -> None:
         ("sum by (source) (webrtc_room_peers) * on (room_id) webrtc_room_peers", "label room_id is not there"),
         ('label_replace(webrtc_room_peers, "a", "$1", "peer_id", "(.*)")', "label peer_id is not there"),
         ('label_join(webrtc_room_peers, "a", "-", "source", "peer_id")', "label peer_id is not there"),
+        ('{source="x"}', "label __name__ is not there"),
+        ('{__name__=~"webrtc_room_verdict|webrtc_nothing"}', "webrtc_nothing is no metric of the catalogue"),
+        ('{__name__=~"webrtc_room_verdict|webrtc_peer_verdict", peer_id="x"}', "label peer_id is not there"),
     ],
 )
 def test_label_that_cannot_be_is_refused(expression: str, message: str) -> None:

@@ -21,7 +21,9 @@
   prometheusRules+:: { groups+: groups(importstr '../prometheus/rules/recording.yaml') },
   prometheusAlerts+:: { groups+: groups(importstr '../prometheus/rules/alerts.yaml') },
   grafanaDashboards+:: {
+    'overview.json': import '../../dashboards/overview.json',
     'room.json': import '../../dashboards/room.json',
     'peer.json': import '../../dashboards/peer.json',
+    'exporter.json': import '../../dashboards/exporter.json',
   },
 }

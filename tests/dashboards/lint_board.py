@@ -34,7 +34,7 @@ _CHOICES: Final = {
     "room": ("Room", ".*"),
     "session": ("Session", ".+"),
 }
-_BUILT_IN: Final = re.compile(r"__(interval|rate_interval|range|url_time_range|data|field)")
+_BUILT_IN: Final = re.compile(r"__(interval|rate_interval|range|url_time_range|data|field|value)")
 
 
 def unknown_keys(board: Json, _boards: Mapping[str, Json]) -> Iterator[str]:
@@ -96,7 +96,11 @@ def data_source(board: Json, _boards: Mapping[str, Json]) -> Iterator[str]:
 def choices(board: Json, _boards: Mapping[str, Json]) -> Iterator[str]:
     """template-job, and the same for source, room and session: several values, and all of them."""
     declared = variables(board)
+    # A board that looks at no call has none to choose.
+    calls = "room_id" in json.dumps(board["panels"])
     for name, (label, every) in _CHOICES.items():
+        if name in {"room", "session"} and not calls:
+            continue
         variable = declared.get(name)
         if variable is None:
             yield f"{name}: no such variable"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import promql_parser as promql
 
 from tests.dashboards.grafana import Json, charts, insert, variables
-from tests.dashboards.promql import QueryError, family_of, labels, selections
+from tests.dashboards.promql import RECORDED, QueryError, family_of, labels, selections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +20,8 @@ _RANGES: Final = {"__range": "11003s", "__rate_interval": "61007s", "__interval"
 _RANGE, _RATE_INTERVAL, _INTERVAL = (int(text[:-1]) for text in _RANGES.values())
 #: What a selector must follow, by the labels that its family has.
 _MATCHERS: Final = {"source": "source", "room_id": "room", "session_id": "session"}
+#: How far past its end a range may be looked over for reports that came late.
+_LATER: Final = 86_400
 _LEAST_INTERVAL: Final = re.compile(r"[1-9]\d*[mhd]")
 
 
@@ -109,7 +111,9 @@ def ranges(board: Json, _boards: Mapping[str, Json]) -> Iterator[str]:
     """target-rate-interval: ranges follow the chosen time range, the resolution, or the scrape interval.
 
     Over time, rate() and irate() take $__rate_interval; increase() may take $__interval where the panel sets a least
-    one, so that each column counts its own events. At one instant the range is the whole of what was chosen.
+    one, so that each column counts its own events, and so may the true timeline, whose windows stand for themselves
+    where the step is finer. At one instant the range is the whole of what was chosen, or the day after it for reports
+    that came late; over time the whole range may be looked over from its end, to choose what is shown.
     """
     for target, tree in parsed(board):
         instant = bool(target.target.get("instant"))
@@ -119,6 +123,13 @@ def ranges(board: Json, _boards: Mapping[str, Json]) -> Iterator[str]:
                 continue
             seconds, function = matrix.range.total_seconds(), _function(selection)
             allowed = {_RANGE} if instant else {_RATE_INTERVAL}
+            at, offset = matrix.vector_selector.at, matrix.vector_selector.offset
+            if instant and offset is not None and offset.total_seconds() == -_LATER:
+                allowed = {_LATER}
+            if not instant and at is not None:
+                allowed = {_RANGE}
+            elif not instant and (selection.selector.name or "").startswith("webrtc_timeline_"):
+                allowed = {_INTERVAL}
             if function == "increase" and _LEAST_INTERVAL.fullmatch(target.panel.get("interval") or ""):
                 allowed = {_INTERVAL}
             if seconds not in allowed:
@@ -126,9 +137,13 @@ def ranges(board: Json, _boards: Mapping[str, Json]) -> Iterator[str]:
 
 
 def in_view(board: Json, _boards: Mapping[str, Json]) -> Iterator[str]:
-    """A gauge is asked for within the whole time range: at its end the call may have left the exporter's view."""
+    """A gauge is asked for within the whole time range: at its end the call may have left the exporter's view.
+
+    What an exporter says of itself holds now or not at all, and so does a target.
+    """
     for target, tree in parsed(board):
-        names = {selection.selector.name or "" for selection in selections(tree)}
+        names = {selection.selector.name or "" for selection in selections(tree)} - RECORDED
+        names = {name for name in names if not name.startswith("webrtc_exporter_")}
         looked_back = {
             selection.selector.name or ""
             for selection in selections(tree)
@@ -136,6 +151,15 @@ def in_view(board: Json, _boards: Mapping[str, Json]) -> Iterator[str]:
         }
         for name in sorted(names - looked_back):
             yield f"{target.place}: {name} is asked for at the end of the range alone"
+
+
+def without_rules(board: Json, _boards: Mapping[str, Json]) -> Iterator[str]:
+    """A board works where the recording rules are not installed: beside what they record stands what to take else."""
+    for target, tree in parsed(board):
+        for selection in selections(tree):
+            others = [node for node in selection.around if isinstance(node, promql.BinaryExpr) and str(node.op) == "or"]
+            if selection.selector.name in RECORDED and not others:
+                yield f"{target.place}: {selection.selector.name} has no alternative"
 
 
 def bits(board: Json, _boards: Mapping[str, Json]) -> Iterator[str]:
@@ -165,5 +189,6 @@ QUERY_RULES: Final[dict[str, Callable[[Any, Any], Iterator[str]]]] = {
     "target-counter-agg": counters,
     "target-rate-interval": ranges,
     "target-in-view": in_view,
+    "target-without-rules": without_rules,
     "target-bits": bits,
 }

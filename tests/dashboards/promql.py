@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import promql_parser as promql
+import yaml
 
 from exporter.metrics.catalogue import FAMILIES
 
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
 SCRAPE_LABELS: Final = frozenset({"job", "instance"})
 
 _FAMILIES: Final = {family.name: family for family in FAMILIES}
+_RULES: Final = Path(__file__).parents[2] / "deploy" / "prometheus" / "rules" / "recording.yaml"
+#: What the shipped recording rules make. A board that reads one must do without it too.
+RECORDED: Final = frozenset(
+    rule["record"] for group in yaml.safe_load(_RULES.read_text(encoding="utf-8"))["groups"] for rule in group["rules"]
+)
 
 
 class QueryError(ValueError):
@@ -83,9 +90,25 @@ def _children(node: promql.Expr) -> Iterator[promql.Expr]:
 
 
 def _selector_labels(node: promql.VectorSelector) -> frozenset[str]:
-    family, bucket = family_of(node.name or "")
+    if node.name in RECORDED:
+        # Only used whole, so that its labels do not matter.
+        return frozenset()
+    if node.name is None:
+        return _labels_of_any(node)
+    family, bucket = family_of(node.name)
     known = frozenset(family.labels) | SCRAPE_LABELS | ({"le"} if bucket else frozenset())
     _require(known, (matcher.name for matcher in node.matchers.matchers), node)
+    return known
+
+
+def _labels_of_any(node: promql.VectorSelector) -> frozenset[str]:
+    """The labels that all metrics of a selector without a name of its own have (`{__name__=~"a|b"}`)."""
+    matchers = [matcher for matcher in node.matchers.matchers if matcher.name != "__name__"]
+    names = [matcher.value for matcher in node.matchers.matchers if matcher.name == "__name__"]
+    _require(frozenset({"__name__"} if names else ()), ["__name__"], node)
+    shared = [frozenset(family_of(name)[0].labels) for text in names for name in text.split("|")]
+    known = frozenset.intersection(*shared) | SCRAPE_LABELS
+    _require(known, (matcher.name for matcher in matchers), node)
     return known
 
 
@@ -106,9 +129,13 @@ def _binary_labels(node: promql.BinaryExpr) -> frozenset[str]:
     if modifier is not None and modifier.matching is not None:
         _require(left, modifier.matching.labels, node)
         _require(right, modifier.matching.labels, node)
-    if isinstance(node.lhs, promql.NumberLiteral):
+    if _is_scalar(node.lhs):
         return right
     return left | right if str(node.op) == "or" else left
+
+
+def _is_scalar(node: promql.Expr) -> bool:
+    return isinstance(node, promql.NumberLiteral) or (isinstance(node, promql.Call) and node.func.name == "time")
 
 
 def _call_labels(node: promql.Call) -> frozenset[str]:
