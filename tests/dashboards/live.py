@@ -55,7 +55,20 @@ MAY_BE_EMPTY: Final = (
     Absence("webrtc_peer_poor_time_ratio", "watchRTC gives no windows"),
     Absence('track_type="screen"', "most peers share no screen, and watchRTC does not tell"),
     Absence(" >= 2)", "a good call has no fair or poor peers"),
+    Absence("webrtc_timeline_freezes", "watchRTC gives no freezes"),
+    Absence("webrtc_timeline_concealed", "watchRTC gives no concealment"),
+    Absence("webrtc_peer_session_mos", "100ms gives no MOS"),
+    Absence('!=""}', "100ms says nothing of place, network and device"),
+    Absence("topk(10, (count", "a good call has no poor peers"),
+    Absence("bottomk(10", "a good call has no poor peers"),
+    Absence("sum by (verdict, reason) (increase", "a good call has no poor peers"),
+    Absence("_rejected_total", "good input is not rejected"),
+    Absence("_poll_failures_total", "a source that works has no failures"),
+    Absence("webrtc_exporter_http_", "files are not asked for over HTTP"),
+    Absence("webrtc_exporter_object", "100ms has no objects"),
 )
+#: What further is empty where Prometheus only scrapes.
+SCRAPED_ONLY: Final = (Absence("webrtc_timeline_", "remote write is not configured"),)
 #: What further may be empty where one peer was chosen: it may have been silent, in one direction or for one kind.
 MAY_BE_EMPTY_FOR_A_PEER: Final = (
     Absence('kind="', "a peer need not send and receive both audio and video"),
@@ -65,6 +78,7 @@ MAY_BE_EMPTY_FOR_A_PEER: Final = (
     Absence("webrtc_peer_throughput_bytes_per_second", "a peer that never connected has no streams"),
     Absence("_timestamp_seconds", "a peer that never connected may have no times"),
     Absence("_duration_seconds", "a peer that never connected may have no times"),
+    Absence("webrtc_timeline_", "a peer that never connected has no windows"),
 )
 #: What further may be empty where the time range is so short that no report was counted in it.
 NOTHING_COUNTED: Final = (Absence("increase(", "no report was counted in the range"),)

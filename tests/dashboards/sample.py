@@ -1,4 +1,4 @@
-"""Two hours of scrapes of an exporter that saw a handful of meetings, as OpenMetrics for `promtool`.
+"""Two hours of scrapes of an exporter that saw a handful of meetings, and their timeline, as OpenMetrics.
 
 Written by hand, so that what the boards show is known. It has what trips dashboards up: a bad uplink beside good peers,
 a peer that never connected, ids full of regular expressions and slashes, a verdict that changed while reports arrived,
@@ -12,6 +12,8 @@ from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from exporter.metrics.catalogue import FAMILIES
+from tests.dashboards import sample_timeline
+from tests.dashboards.sample_exporter import exporter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +32,8 @@ BAD_PEER: Final = "3c9d-ben"
 
 _FAMILIES: Final = {family.name: family for family in FAMILIES}
 _SCRAPE: Final = {"job": "webrtc-quality-exporter", "instance": "localhost:10210"}
+#: The timeline is sent and not scraped, and has labels of its own in their place.
+_SENT: Final = _SCRAPE | {"instance": "shard-0"}
 
 
 class Scrapes:
@@ -55,6 +59,10 @@ class Scrapes:
         self._add(name, f"{name}_sum", labels, _rise(sum(values), at))
         self._add(name, f"{name}_count", labels, _rise(len(values), at))
 
+    def points(self, name: str, labels: dict[str, str], points: list[tuple[int, float]]) -> None:
+        """A series with samples at given seconds after the start."""
+        self._add(name, name, labels, points)
+
     def text(self) -> str:
         """All of it, family by family."""
         return "".join(self._lines()) + "# EOF\n"
@@ -72,7 +80,8 @@ class Scrapes:
             yield f"# TYPE {family.open_metrics_name} {family.type}\n"
             for (_, sample), *labels in (key for key in by_key):
                 key = (("__name__", sample), *labels)
-                pairs = ",".join(f'{k}="{_escape(v)}"' for k, v in (*labels, *_SCRAPE.items()))
+                own = _SENT if family.scope == "timeline" else _SCRAPE
+                pairs = ",".join(f'{k}="{_escape(v)}"' for k, v in (*labels, *own.items()))
                 yield from (f"{sample}{{{pairs}}} {value} {at}\n" for at, value in by_key[key])
 
 
@@ -89,6 +98,7 @@ def sample_scrapes() -> str:
     scrapes = Scrapes()
     _hundredms(scrapes)
     _watchrtc(scrapes)
+    exporter(scrapes, START)
     return scrapes.text()
 
 
@@ -121,6 +131,8 @@ def _hundredms(scrapes: Scrapes) -> None:
         _hundredms_peer(scrapes, new | {"peer_id": name}, loss=0.004, verdict=good, since=4_200)
     _hundredms_peer(scrapes, new | {"peer_id": BAD_PEER}, loss=0.12, verdict=poor, since=4_200)
     silent = new | {"peer_id": "5ee4-eve"}
+    for name in ("1aa0-ana", "2bb1-chi", "4dd3-dev", BAD_PEER):
+        sample_timeline.meeting(scrapes, new | {"peer_id": name}, bad=name == BAD_PEER)
     scrapes.gauge("webrtc_peer_verdict", 1, silent | {"verdict": "unclassified", "reason": ""}, since=4_200)
     scrapes.gauge("webrtc_peer_info", 1, _info(silent, role="guest"), since=4_200)
 
@@ -188,7 +200,16 @@ def _watchrtc(scrapes: Scrapes) -> None:
     scrapes.gauge("webrtc_room_peers", 2, session)
     for peer_id, connection in (("agent", "HOST"), ("customer", "TURN")):
         peer = session | {"peer_id": peer_id}
-        info = _info(peer, browser="Chrome", country="Germany", connection_type=connection, organization="Example ISP")
+        info = _info(
+            peer,
+            browser="Chrome",
+            os="Windows",
+            sdk_version="1.43.1",
+            country="Germany",
+            connection_type=connection,
+            organization="Example ISP",
+        )
+        sample_timeline.support(scrapes, peer)
         scrapes.gauge("webrtc_peer_verdict", 1, peer | fair)
         scrapes.gauge("webrtc_peer_info", 1, info)
         for direction, kind in product(("send", "recv"), ("audio", "video")):
@@ -202,10 +223,13 @@ def _watchrtc(scrapes: Scrapes) -> None:
     scrapes.counter("webrtc_peer_sessions_total", 2, room | fair, at=660)
     scrapes.counter("webrtc_sessions_total", 1, room, at=660)
     _counts(scrapes, room, [0.008, 0.008], [3.6, 3.6])
+    scrapes.histogram("webrtc_peer_session_mos", [3.5, 3.5], room, at=4_260)
+    scrapes.histogram("webrtc_peer_session_call_setup_seconds", [1.7, 1.7], room, at=4_260)
 
 
 def _counts(scrapes: Scrapes, room: dict[str, str], losses: list[float], mos: list[float]) -> None:
     scrapes.histogram("webrtc_peer_session_estimated_mos", mos, room, at=4_260)
+    scrapes.histogram("webrtc_report_lag_seconds", [2_400], {"source": room["source"]}, at=4_260)
     for direction, kind in product(("send", "recv"), ("audio", "video")):
         labels = room | {"direction": direction, "kind": kind}
         scrapes.histogram("webrtc_peer_session_packet_loss_ratio", losses, labels, at=4_260)
