@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dashboards.exporter_limits import LIMITED, exporter_table, rendering, series, state
+from dashboards.exporter_limits import exporter_table, rendering, series, state
 from dashboards.exporter_sources import (
     backlog,
     data_age,
@@ -112,7 +112,7 @@ def _fill() -> stat.Panel:
         size=(6, 4),
         empty=_NO_EXPORTER,
     )
-    used = f"sum by (job, instance) ({at_end('webrtc_exporter_series', JOB, LIMITED)})"
+    used = f"sum by (job, instance) ({at_end('webrtc_exporter_series', JOB)})"
     fullest = f"max({used} / on (job, instance) {at_end('webrtc_exporter_series_limit', JOB)})"
     evicted = f"sum({added('webrtc_exporter_series_evicted_total', JOB)})"
     queries = [

@@ -13,8 +13,6 @@ from dashboards.tables import Label, Lookup, Measure, Part, merged_table
 if TYPE_CHECKING:
     from grafana_foundation_sdk.builders import table, timeseries
 
-#: The limit is on these; the series about the exporter itself do not count.
-LIMITED: Final = 'scope!="exporter"'
 _INSTANCE: Final = ("job", "instance")
 _NO_EXPORTER: Final = "No exporter was scraped at the end of this time range"
 
@@ -29,10 +27,10 @@ def exporter_table() -> table.Panel:
             "its last reload of the configuration worked, how full it is, the size of its state and the time that its "
             "page takes. Shards that do not make 0 to n-1 count calls twice or not at all."
         ),
-        size=(24, 5),
+        size=(24, 4),
         empty=_NO_EXPORTER,
     )
-    used = f"sum by (job, instance) ({at_end('webrtc_exporter_series', JOB, LIMITED)})"
+    used = f"sum by (job, instance) ({at_end('webrtc_exporter_series', JOB)})"
     fill = f"{used} / on (job, instance) {_of_each('webrtc_exporter_series_limit')}"
     reload = _of_each("webrtc_exporter_config_last_reload_successful")
     loaded = milliseconds(_of_each("webrtc_exporter_config_last_reload_success_timestamp_seconds"))
@@ -61,11 +59,11 @@ def series() -> timeseries.Panel:
         id=401,
         title="Series by scope, and the limit",
         description=(
-            "Series on the pages by what they are about, of all exporters together, and the sum of their limits "
-            "(metrics.max_series). Rooms and peers leave after metrics.series_ttl. Near the line: the oldest calls "
-            "leave early, and evicted counts them."
+            "Series on the pages, of sessions in view and of counts, of all exporters together, and the sum of their "
+            "limits (metrics.max_series). Sessions leave after metrics.series_ttl, counts of a room after "
+            "metrics.room_ttl. Near the line: the oldest calls leave early, and evicted counts them."
         ),
-        size=(12, 8),
+        size=(10, 8),
         empty="No exporter was scraped in this time range",
     )
     queries = [
@@ -84,7 +82,7 @@ def state() -> timeseries.Panel:
             "Size of each exporter's state. It grows with the calls in view and what is remembered of older ones, and "
             "then stays level; growing without end wants a look at the free space and at metrics.room_ttl."
         ),
-        size=(6, 8),
+        size=(7, 8),
         empty="No exporter was scraped in this time range",
     )
     return _each(frame, "webrtc_exporter_state_bytes", of_bytes=True)
@@ -99,7 +97,7 @@ def rendering() -> timeseries.Panel:
             "Time that each exporter took for the last scrape. A second is much; near the scrape_timeout of the job, "
             "shorten metrics.series_ttl or share the work (shard)."
         ),
-        size=(6, 8),
+        size=(7, 8),
         empty="No exporter was scraped in this time range",
     )
     return _each(frame, "webrtc_exporter_scrape_render_seconds", of_bytes=False)

@@ -28,7 +28,7 @@ def source_table() -> table.Panel:
             "the newest call is that it brought, what is known and not yet ingested, and the files and objects that "
             "were read within the range. Old data with a working source: nobody called, or the vendor is late."
         ),
-        size=(16, 7),
+        size=(24, 5),
         empty="No exporter was scraped at the end of this time range",
     )
     parts: list[Part] = [
@@ -58,7 +58,7 @@ def up_lanes() -> statetimeline.Panel:
             "One lane a source: whether its last poll had succeeded, the worst within each step. What failed is tried "
             "again and nothing is lost, as long as the source gets over it within the vendor's retention."
         ),
-        size=(8, 7),
+        size=(24, 5),
         empty=_NO_SOURCE,
     )
     up = f"min by (source) ({lately('webrtc_exporter_source_up', SOURCES, of='min')})"
@@ -151,9 +151,9 @@ def failures() -> timeseries.Panel:
             "Time-outs and 5xx: the vendor. The log says more."
         ),
         size=_HALF,
-        empty="No poll ever failed",
+        empty="No poll failed in this time range",
     )
-    failed = f"sum by (source, reason) ({_counted('webrtc_exporter_source_poll_failures_total')})"
+    failed = f"sum by (source, reason) ({_counted('webrtc_exporter_source_poll_failures_total')}) > 0"
     return columns(frame, COUNT, [Query(expression=failed, legend="{{source}} {{reason}}")], colours={})
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 LEAST_INTERVAL: Final = "5m"
 #: In pixels: ids of peers are long, and the graph wants the room.
 _LEGEND_WIDTH: Final = 240
+#: In columns of the grid: what is narrower has its legend below.
+_ROOM_FOR_A_TABLE: Final = 10
 
 
 def ranged(query: Query, index: int, response: PromQueryFormat = PromQueryFormat.TIME_SERIES) -> prometheus.Dataquery:
@@ -65,9 +67,12 @@ def lines(
             panel.override_by_name(query.legend, [*own_look(query.look, GOOD), _axis_on_the_right()])
     if links:
         panel.data_links(list(links))
-    legend = VizLegendOptions().show_legend(show_legend=True).calcs(["mean"]).width(_LEGEND_WIDTH)
-    legend = legend.display_mode(common.LegendDisplayMode.TABLE).placement(common.LegendPlacement.RIGHT)
-    panel.legend(legend.sort_by("Mean").sort_desc(sort_desc=not _low_is_bad(look)))
+    if frame.size[0] < _ROOM_FOR_A_TABLE:
+        panel.legend(_below())
+    else:
+        legend = VizLegendOptions().show_legend(show_legend=True).calcs(["mean"]).width(_LEGEND_WIDTH)
+        legend = legend.display_mode(common.LegendDisplayMode.TABLE).placement(common.LegendPlacement.RIGHT)
+        panel.legend(legend.sort_by("Mean").sort_desc(sort_desc=not _low_is_bad(look)))
     return panel.tooltip(VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING))
 
 
@@ -91,13 +96,7 @@ def areas(frame: Frame, look: Look, queries: Sequence[Query], *, colours: Mappin
 def _stacked(panel: timeseries.Panel, colours: Mapping[str, str]) -> timeseries.Panel:
     panel.color_scheme(dashboard.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
     panel.stacking(StackingConfig().mode(common.StackingMode.NORMAL))
-    panel.legend(
-        VizLegendOptions()
-        .show_legend(show_legend=True)
-        .display_mode(common.LegendDisplayMode.LIST)
-        .placement(common.LegendPlacement.BOTTOM)
-        .calcs([])
-    )
+    panel.legend(_below())
     panel.tooltip(VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI))
     for name, colour in colours.items():
         panel.override_by_name(name, [fixed_colour(colour)])
@@ -125,13 +124,7 @@ def lanes(
     panel.line_width(0).fill_opacity(90)
     if links:
         panel.data_links(list(links))
-    panel.legend(
-        VizLegendOptions()
-        .show_legend(show_legend=True)
-        .display_mode(common.LegendDisplayMode.LIST)
-        .placement(common.LegendPlacement.BOTTOM)
-        .calcs([])
-    )
+    panel.legend(_below())
     return panel.tooltip(VizTooltipOptions().mode(common.TooltipDisplayMode.SINGLE))
 
 
@@ -147,6 +140,11 @@ def heat(frame: Frame, look: Look, expression: str) -> heatmap.Panel:
     panel.color(scheme.exponent(0.5).steps(64).reverse(reverse=False).fill("dark-blue"))
     panel.show_value(common.VisibilityMode.NEVER).cell_gap(1)
     return panel.filter_values(FilterValueRange().le(1e-9)).show_legend()
+
+
+def _below() -> VizLegendOptions:
+    legend = VizLegendOptions().show_legend(show_legend=True).calcs([])
+    return legend.display_mode(common.LegendDisplayMode.LIST).placement(common.LegendPlacement.BOTTOM)
 
 
 def _axis_on_the_right() -> DynamicConfigValue:

@@ -26,7 +26,7 @@ def over_time() -> timeseries.Panel:
             "Stays of peers by verdict, at the time their report was counted (minutes to hours after the call), both "
             "sources. Growing red: narrow the time range to it and look at the calls below."
         ),
-        size=(10, 8),
+        size=(9, 8),
         empty=NOTHING,
     )
     # Each column stands for its own interval, so that no stay is in two of them. What increase() adds to make up for
@@ -44,7 +44,7 @@ def poor_rate() -> timeseries.Panel:
             "Poor over classified stays in each interval, at the time the reports were counted, both sources, and the "
             "target as a line. Over it for long: the alerts on the poor-call rate fire. A gap: nothing was counted."
         ),
-        size=(8, 8),
+        size=(9, 8),
         empty=NOTHING,
     )
     rate = share(f"sum({_counted(POOR_ONLY)})", f"sum({_counted(CLASSIFIED)})")

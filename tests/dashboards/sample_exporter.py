@@ -45,7 +45,7 @@ def exporter(scrapes: Scrapes, start: int) -> None:
     scrapes.counter("webrtc_exporter_objects_quarantined_total", 0, watch, at=660)
 
     scrapes.gauge("webrtc_exporter_build_info", 1, {"version": "0.1.0", "pythonversion": "3.11.2"}, since=0)
-    for scope, series in (("room", 40), ("peer", 400), ("exporter", 60)):
+    for scope, series in (("sessions", 400), ("counts", 100)):
         scrapes.gauge("webrtc_exporter_series", series, {"scope": scope}, since=0)
     for name, value in (
         ("config_last_reload_successful", 1),
