@@ -45,7 +45,7 @@ def ranged(query: Query, index: int, response: PromQueryFormat = PromQueryFormat
 def lines(
     frame: Frame, look: Look, queries: Sequence[Query], *, links: Sequence[Builder[DashboardLink]] = ()
 ) -> timeseries.Panel:
-    """A line for each series, coloured by the limits, which are drawn too; without limits, by its name.
+    """A line for each series, coloured by the limits, which are drawn too; without limits, by a palette.
 
     The colour is that of each point, so that what is wrong is told from what is not without reading a legend; the
     legend, worst mean first, tells whose it is.
@@ -61,7 +61,9 @@ def lines(
         panel.gradient_mode(common.GraphGradientMode.SCHEME)
         panel.thresholds_style(GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED))
     else:
-        panel.color_scheme(dashboard.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+        # What a link leads to keeps its colour from panel to panel.
+        by_name = FieldColorModeId.PALETTE_CLASSIC_BY_NAME if links else FieldColorModeId.PALETTE_CLASSIC
+        panel.color_scheme(dashboard.FieldColor().mode(by_name))
     for query in queries:
         if query.look is not None:
             panel.override_by_name(query.legend, [*own_look(query.look, GOOD), _axis_on_the_right()])
