@@ -26,7 +26,9 @@ def source_table() -> table.Panel:
         description=(
             "Every source at the end of the time range: whether its last poll succeeded, how long ago one did, how old "
             "the newest call is that it brought, what is known and not yet ingested, and the files and objects that "
-            "were read within the range. Old data with a working source: nobody called, or the vendor is late."
+            "were read within the range, as are the peers skipped because of max_peers_per_session. Unlisted: folders "
+            "and keys that the last listing could not take in. Old data with a working source: nobody called, or the "
+            "vendor is late."
         ),
         size=(24, 5),
         empty="No exporter was scraped at the end of this time range",
@@ -43,6 +45,8 @@ def source_table() -> table.Panel:
         Measure(title="Polls", expression=_in_range("source_polls_total"), look=COUNT, width=65),
         Measure(title="Objects", expression=_in_range("objects_read_total"), look=COUNT, width=75),
         Measure(title="Read", expression=_in_range("object_bytes_read_total"), look=BYTES, width=85),
+        Measure(title="Skipped", expression=_in_range("peers_skipped_total"), look=COUNT, width=75),
+        Measure(title="Unlisted", expression=_of_each("source_listing_problems", "max"), look=FAULTS, width=80),
         Measure(title="Quarantined", expression=_in_range("objects_quarantined_total"), look=FAULTS, width=100),
         Lookup(expression=f"max by (source, type) ({at_end('webrtc_exporter_source_info', SOURCES)})"),
     ]

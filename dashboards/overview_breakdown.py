@@ -65,8 +65,8 @@ def _breakdown(number: int, title: str, label: str, hint: str) -> table.Panel:
     delay = quantile(0.95, "webrtc_peer_round_trip_time_seconds")
     parts: list[Part] = [
         Label(title="Value", label=label),
-        Measure(title="Peers", expression=most, look=COUNT, width=60),
-        Measure(title="Poor", expression=of_these(poor), look=POOR_PEERS, width=60),
+        Measure(title="Peers", expression=most, look=COUNT, width=70),
+        Measure(title="Poor", expression=of_these(poor), look=POOR_PEERS, width=65),
         Measure(title="Loss p50", expression=of_these(loss), look=PACKET_LOSS, width=80),
         Measure(title="RTT p95", expression=of_these(delay), look=ROUND_TRIP_TIME, width=80),
     ]

@@ -98,7 +98,7 @@ def worst_peers() -> table.Panel:
         Label(title="Source", label="source", width=90),
         Measure(title=ENDED, expression=of_these(_moment("peer", "end", STAY)), look=MOMENT, width=150),
     ]
-    return merged_table(frame, parts)
+    return merged_table(frame, parts, lowest_first="MOS est.")
 
 
 def _poor_share() -> str:

@@ -55,13 +55,16 @@ class Lookup(Struct, frozen=True, kw_only=True):
 Part: TypeAlias = Label | Measure | Lookup
 
 
-def merged_table(frame: Frame, parts: Sequence[Part], *, worst_first: Sequence[str] = ()) -> table.Panel:
+def merged_table(
+    frame: Frame, parts: Sequence[Part], *, worst_first: Sequence[str] = (), lowest_first: str = ""
+) -> table.Panel:
     """A table of the given columns in their order.
 
     Args:
         frame: what every panel has.
         parts: labels and measures as columns, and the queries that only bring labels along.
         worst_first: the titles of the columns that the rows are sorted by, largest first.
+        lowest_first: or the title of the one column that they are sorted by, smallest first.
     """
     panel = furnish(table.Panel(), frame, TEXT)
     asked = [part for part in parts if not isinstance(part, Label)]
@@ -73,7 +76,8 @@ def merged_table(frame: Frame, parts: Sequence[Part], *, worst_first: Sequence[s
     # Grafana's own least width would push half of the columns out of sight.
     panel.min_width(_LEAST_WIDTH)
     panel.cell_height(common.TableCellHeight.SM).show_header(show_header=True)
-    panel.sort_by([TableSortByFieldState().display_name(title).desc(desc=True) for title in worst_first])
+    by = [(title, True) for title in worst_first] + ([(lowest_first, False)] if lowest_first else [])
+    panel.sort_by([TableSortByFieldState().display_name(title).desc(desc=down) for title, down in by])
     for part in parts:
         if not isinstance(part, Lookup):
             panel.override_by_name(part.title, _properties(part))

@@ -66,6 +66,8 @@ MAY_BE_EMPTY: Final = (
     Absence("_poll_failures_total", "a source that works has no failures"),
     Absence("webrtc_exporter_http_", "files are not asked for over HTTP"),
     Absence("webrtc_exporter_object", "100ms has no objects"),
+    Absence("_listing_problems", "100ms has no listing of a store"),
+    Absence("_peers_skipped_total", "files have no peers to ask for"),
 )
 #: What further is empty where Prometheus only scrapes.
 SCRAPED_ONLY: Final = (Absence("webrtc_timeline_", "remote write is not configured"),)

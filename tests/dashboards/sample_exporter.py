@@ -43,6 +43,8 @@ def exporter(scrapes: Scrapes, start: int) -> None:
     scrapes.counter("webrtc_exporter_objects_read_total", 2, watch, at=660)
     scrapes.counter("webrtc_exporter_object_bytes_read_total", 90_000, watch, at=660)
     scrapes.counter("webrtc_exporter_objects_quarantined_total", 0, watch, at=660)
+    scrapes.counter("webrtc_exporter_peers_skipped_total", 0, meetings, at=660)
+    scrapes.gauge("webrtc_exporter_source_listing_problems", 0, watch, since=0)
 
     scrapes.gauge("webrtc_exporter_build_info", 1, {"version": "0.1.0", "pythonversion": "3.11.2"}, since=0)
     for scope, series in (("sessions", 400), ("counts", 100)):
