@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dashboards.exporter_limits import exporter_table, rendering, series, state
+from dashboards.exporter_remote_write import receivers, samples
 from dashboards.exporter_sources import (
     backlog,
     data_age,
@@ -46,6 +47,7 @@ def exporter_board() -> Dashboard:
             id=200, title="What comes in, and what does not", panels=[data_age(), backlog(), reports(), rejected()]
         ),
         Section(id=300, title="The vendors' side", panels=[failures(), requests(), response_times(), waits()]),
+        Section(id=500, title="The timeline, sent by remote write", panels=[receivers(), samples()]),
         Section(id=400, title="What the exporter itself needs", panels=[series(), state(), rendering()]),
     )
 

@@ -70,7 +70,10 @@ MAY_BE_EMPTY: Final = (
     Absence("_peers_skipped_total", "files have no peers to ask for"),
 )
 #: What further is empty where Prometheus only scrapes.
-SCRAPED_ONLY: Final = (Absence("webrtc_timeline_", "remote write is not configured"),)
+SCRAPED_ONLY: Final = (
+    Absence("webrtc_timeline_", "remote write is not configured"),
+    Absence("webrtc_exporter_remote_write_", "remote write is not configured"),
+)
 #: What further may be empty where one peer was chosen: it may have been silent, in one direction or for one kind.
 MAY_BE_EMPTY_FOR_A_PEER: Final = (
     Absence('kind="', "a peer need not send and receive both audio and video"),

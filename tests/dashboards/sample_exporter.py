@@ -46,6 +46,26 @@ def exporter(scrapes: Scrapes, start: int) -> None:
     scrapes.counter("webrtc_exporter_peers_skipped_total", 0, meetings, at=660)
     scrapes.gauge("webrtc_exporter_source_listing_problems", 0, watch, since=0)
 
+    remote = {"remote": "prometheus:9090/api/v1/write"}
+    for name, value in (
+        ("up", 1),
+        ("queue_samples", 900),
+        ("queue_stays", 4),
+        ("queue_bytes", 20_000),
+        ("queue_wait_seconds", 12),
+        ("oldest_sample_age_seconds", 5_400),
+        ("highest_sent_timestamp_seconds", start + 1_900),
+    ):
+        scrapes.gauge(f"webrtc_exporter_remote_write_{name}", value, remote, since=0)
+    scrapes.gauge("webrtc_exporter_timeline_bytes", 90_000, {}, since=0)
+    for name, count, labels in (
+        ("samples_sent", 90_000, {}),
+        ("samples_failed", 500, {}),
+        ("samples_dropped", 20, {"reason": "too_old"}),
+        ("requests", 40, {"code": "204"}),
+    ):
+        scrapes.counter(f"webrtc_exporter_remote_write_{name}_total", count, remote | labels, at=660)
+    scrapes.histogram("webrtc_exporter_remote_write_request_duration_seconds", [0.02, 0.03], remote, at=660)
     scrapes.gauge("webrtc_exporter_build_info", 1, {"version": "0.1.0", "pythonversion": "3.11.2"}, since=0)
     for scope, series in (("sessions", 400), ("counts", 100)):
         scrapes.gauge("webrtc_exporter_series", series, {"scope": scope}, since=0)
