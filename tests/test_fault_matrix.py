@@ -18,7 +18,7 @@ from msgspec import Struct
 from tests.live.fault_cases import CASES, RATE
 from tests.live.fault_run import Run
 from tests.live.faulty_vendor import STATS, by_first_part, most_within
-from tests.live.pages import about_calls, failures, scrape, sums
+from tests.live.pages import about_calls, failures, rejections, scrape, sums
 from tests.live.process import Exporter, running_exporter
 from tests.live.vendors import in_a_thread
 from tests.oracle import Expected, differences, expected, query_of_page
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.live
 
+#: Seconds; a machine that has other things to do takes long for two dozen vendors.
+PATIENCE = 240.0
 every_fault = pytest.mark.parametrize("name", CASES)
 
 
@@ -55,7 +57,7 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> Matrix:
         with running_exporter(config, folder / "state") as exporter:
             # What is missing in the end is told by the tests, fault by fault.
             with suppress(AssertionError):
-                exporter.until("all is given and shown", lambda: _is_done(exporter, runs))
+                exporter.until("all is given and shown", lambda: _is_done(exporter, runs), PATIENCE)
             wanted = _expected(runs)
             with suppress(AssertionError):
                 exporter.until("nothing is missing", lambda: not differences(wanted, query_of_page(scrape(exporter))))
@@ -93,9 +95,10 @@ def test_everything_is_counted_once(matrix: Matrix, name: str) -> None:
 
 @every_fault
 def test_nothing_is_counted_again_after_a_restart(matrix: Matrix, name: str) -> None:
-    """Three polls later all is as it was, and nobody was asked for again."""
+    """Three polls later all is as it was, and nobody was asked for again who is not to be looked at later."""
     assert about_calls(matrix.page_after_restart, name) == about_calls(matrix.page, name)
-    assert len(matrix.runs[name].vendor.visits_to(STATS)) == matrix.asked[name]
+    if matrix.runs[name].case.versions == 1:
+        assert len(matrix.runs[name].vendor.visits_to(STATS)) == matrix.asked[name]
 
 
 @every_fault
@@ -135,14 +138,14 @@ def asked_to_wait(visit: Visit) -> float:
 @pytest.mark.parametrize(("name", "status"), [("401-mid-run", 401), ("403-mid-run", 403)])
 def test_a_refused_token_is_renewed_once(matrix: Matrix, name: str, status: int) -> None:
     """The same is asked once more with another token, by every call that was refused."""
-    visits = matrix.runs[name].vendor.visits
+    visits = matrix.runs[name].vendor.visits_to(STATS)
     refused = [visit for visit in visits if visit.answer and visit.answer.status == status]
-    assert len(refused) >= 2
-    for visit in refused:
-        (again, *_) = [each for each in visits if each.asked.key == visit.asked.key and each.began > visit.began]
-        assert again.asked.token != visit.asked.token
-    # Tokens are signed when one was refused, and at no other time.
-    assert len({visit.asked.token for visit in visits}) <= len(refused) + 2
+    assert refused
+    for peer in {visit.asked.key for visit in refused}:
+        calls = [visit for visit in visits if visit.asked.key == peer]
+        refusals = [visit for visit in refused if visit.asked.key == peer]
+        assert len(calls) == len(refusals) + 1
+        assert len({visit.asked.token for visit in calls}) == len(calls)
 
 
 def test_polls_that_failed_say_why(matrix: Matrix) -> None:
@@ -152,8 +155,8 @@ def test_polls_that_failed_say_why(matrix: Matrix) -> None:
     assert {name for name in matrix.runs if up[name] != 1} == set()
 
 
-def test_lies_are_counted(matrix: Matrix) -> None:
-    """What was said first of eight peers: two pages of HTML and two of other things, and twice another peer's."""
-    of_source = [line for line in matrix.page.splitlines() if 'source="lies"' in line]
-    rejected = sums("\n".join(of_source), "webrtc_exporter_reports_rejected_total", "reason")
-    assert +rejected == {"malformed": 3, "wrong_type": 3, "missing_identity": 2}
+def test_lies_are_counted_once(matrix: Matrix) -> None:
+    """Each document once for each session, by what is wrong with it; nothing else is rejected."""
+    assert matrix.runs["lies"].lies().keys() == {"malformed", "wrong_type", "missing_identity"}
+    for name, run in matrix.runs.items():
+        assert rejections(matrix.page, name) == run.lies()

@@ -22,7 +22,7 @@ from tests.live.fault_cases import Case
 from tests.live.fault_run import Run
 from tests.live.faulty_vendor import SESSIONS, STATS, Answer, by_first_part
 from tests.live.hostile_store import HostileStore
-from tests.live.pages import failures, scrape, sums
+from tests.live.pages import failures, rejections, scrape, sums
 from tests.live.process import Exporter, running_exporter
 from tests.live.vendors import in_a_thread
 from tests.oracle import Expected, differences, expected, query_of_page
@@ -287,7 +287,7 @@ def test_what_is_well_is_up(seen: Seen) -> None:
     assert [up[name] for name in ("calls", "files", "api-names-others")] == [1, 1, 1]
     assert not any(failures(seen.page, name) for name in ("calls", "files", "api-names-others"))
     # The same document for three sessions.
-    assert sums(seen.page, "webrtc_exporter_reports_rejected_total")["api-names-others"] == 3
+    assert rejections(seen.page, "api-names-others") == {"missing_identity": 3}
     assert sums(seen.page, "webrtc_sessions_total")["api-names-others"] == 0
 
 

@@ -69,7 +69,7 @@ def exporter(scrapes: Scrapes, start: int) -> None:
     scrapes.gauge("webrtc_exporter_build_info", 1, {"version": "0.1.0", "pythonversion": "3.11.2"}, since=0)
     for scope, series in (("sessions", 400), ("counts", 100)):
         scrapes.gauge("webrtc_exporter_series", series, {"scope": scope}, since=0)
-    for name, value in (
+    for name, number in (
         ("config_last_reload_successful", 1),
         ("config_last_reload_success_timestamp_seconds", start),
         ("series_limit", LIMIT),
@@ -78,5 +78,5 @@ def exporter(scrapes: Scrapes, start: int) -> None:
         ("state_bytes", 300_000),
         ("scrape_render_seconds", 0.02),
     ):
-        scrapes.gauge(f"webrtc_exporter_{name}", value, {}, since=0)
+        scrapes.gauge(f"webrtc_exporter_{name}", number, {}, since=0)
     scrapes.counter("webrtc_exporter_series_evicted_total", 0, {}, at=660)

@@ -22,6 +22,8 @@ OLD_TOKEN = "a-management-token"  # noqa: S105 - of a vendor that is simulated
 NEW_TOKEN = "the-token-after-that"  # noqa: S105 - of a vendor that is simulated
 RATE: Final = 20
 CONCURRENCY: Final = 2
+#: The first one after everybody's first statistics is the one that sees them grown.
+RECHECKS: Final = ["8s", "16s", "32s", "64s", "128s", "256s"]
 _TRANSIENT: Final = (faults.HTML, Answer(status=502), Answer(status=503, body=b"<p>busy</p>"))
 
 
@@ -77,6 +79,12 @@ def _rotated(place: Place) -> Sequence[Fault]:
     return (faults.every(1, Answer(status=404), path=ROOMS), fault)
 
 
+def _refusals(status: int) -> Sequence[Fault]:
+    """Every third request for statistics, fourth for sessions and fifth for rooms, whatever the token."""
+    answer = faults.problem(status, "Token validation error")
+    return tuple(faults.every(3 + place, answer, path=path) for place, path in enumerate((STATS, SESSIONS, ROOMS)))
+
+
 def _circle(rows: Sequence[Any], page: int) -> tuple[Sequence[Any] | None, int]:
     """One row a page; after the last one the second page's cursor comes again."""
     return rows[page : page + 1], (page + 1) % len(rows) or 1
@@ -122,9 +130,9 @@ def _with_first_peer(listing: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 CASES: Final[Mapping[str, Case]] = {
-    "401-mid-run": Case(signs=True, faults=lambda _: (faults.every(7, faults.problem(401, "Token validation error")),)),
+    "401-mid-run": Case(signs=True, faults=lambda _: _refusals(401)),
     "token-rotated": Case(faults=_rotated, names=False),
-    "403-mid-run": Case(signs=True, faults=lambda _: (faults.every(7, faults.problem(403, "insufficient")),)),
+    "403-mid-run": Case(signs=True, faults=lambda _: _refusals(403)),
     "403-for-a-peer": Case(
         faults=lambda place: (faults.never(place.peers[0]),),
         poll_interval="0s",
@@ -149,11 +157,9 @@ CASES: Final[Mapping[str, Case]] = {
     "vendor-ahead": Case(signs=True, clock=3600),
     "vendor-behind": Case(signs=True, clock=-8),
     "growth": Case(
-        faults=lambda place: (faults.growing(place.vendor),),
-        peer_stats={"recheck_after": ["8s", "24s", "50s"]},
-        versions=2,
+        faults=lambda place: (faults.growing(place.vendor),), peer_stats={"recheck_after": RECHECKS}, versions=2
     ),
-    "lies": Case(faults=lambda _: (faults.lies(Answer(), Answer(body=faults.HTML.body), Answer(body=b"[1]")),)),
+    "lies": Case(faults=lambda _: (faults.lies(),)),
     "a-webinar": Case(
         meetings=(("all_hands", 60),), api=Faults(too_many_requests_every=35), peer_stats={"concurrency": 4}
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,9 @@ from exporter.demo import hundredms_documents as documents
 from exporter.demo.hundredms_server import Credentials, HundredMsServer
 from exporter.demo.simulation import meeting
 from exporter.demo.world import World
+from tests.live import faults
 from tests.live.fault_cases import CONCURRENCY, OLD_TOKEN, RATE, Place
-from tests.live.faulty_vendor import FaultyVendor
+from tests.live.faulty_vendor import STATS, FaultyVendor
 from tests.oracle import Versions
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from exporter.demo.truth import Meeting
     from tests.live.fault_cases import Case
+    from tests.live.faulty_vendor import Answer
 
 _ACCESS_KEY = "an-access-key"
 _SECRET = "an-app-secret-that-is-long-enough"  # noqa: S105 - of a vendor that is simulated
@@ -104,6 +107,12 @@ class Run:
         }
         return rows, given
 
+    def lies(self) -> Counter[str]:
+        """What was sent in place of statistics, each document once for a session, by what is wrong with it."""
+        answers = ((visit.asked.peer[0], visit.answer) for visit in self.vendor.visits_to(STATS))
+        told = {(session, answer.body) for session, answer in answers if answer and _is_a_lie(answer)}
+        return Counter(faults.REJECTIONS.get(body, "missing_identity") for _, body in told)
+
     def rooms(self) -> dict[str, tuple[str, str]]:
         """Name and template of the rooms that can be had, by their ids."""
         if not self.case.names:
@@ -117,3 +126,9 @@ class Run:
             meeting(self.name, scenario, start - number, room=f"{self.name}-{scenario}", people=people, minutes=1)
             for number, (scenario, people) in enumerate(self.case.meetings)
         )
+
+
+def _is_a_lie(answer: Answer) -> bool:
+    """Whether it is a document that can be told to be none: not one without samples, or one that is broken off."""
+    whole = answer.manner != "cut" and "content-encoding" not in answer.headers
+    return answer.lie and whole and answer.body != faults.EMPTY

@@ -25,6 +25,8 @@ HTML = Answer(
     body=b"<html><body><h1>500 Internal Server Error</h1></body></html>",
     headers={"content-type": "text/html"},
 )
+#: What is said in place of statistics, beside those of other peers, and why it is rejected.
+REJECTIONS = {HTML.body: "malformed", b"[1]": "wrong_type"}
 
 
 #: Past every id, so that the API behind gives all rows.
@@ -89,9 +91,10 @@ def slow(seconds: float) -> Callable[[Answer], Answer]:
     return lambda answer: structs.replace(answer, manner="slow", seconds=seconds)
 
 
-def lies(*answers: Answer) -> Fault:
-    """What is first said about each peer is one of these, and is about none; a 200 without body is another peer's."""
+def lies() -> Fault:
+    """What is first said about each peer is one of `REJECTIONS`, or another peer's statistics, in turns."""
     others: dict[tuple[str, str], Answer] = {}
+    answers = [None, *(Answer(body=body) for body in REJECTIONS)]
 
     async def fault(asked: Asked, proceed: Proceed) -> Answer:
         answer = await proceed()
@@ -101,8 +104,8 @@ def lies(*answers: Answer) -> Fault:
             return answer
         before = next(reversed(others.values()), None)
         others[asked.peer] = answer
-        said = answers[len(others) % len(answers)]
-        return structs.replace(said if said.body or before is None else before, lie=True)
+        said = answers[len(others) % len(answers)] or before
+        return structs.replace(said, lie=True) if said else answer
 
     return fault
 

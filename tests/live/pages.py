@@ -28,9 +28,17 @@ def sums(page: str, family: str, label: str = "source") -> Counter[str]:
 
 def failures(page: str, source: str) -> Counter[str]:
     """How often polls of a source failed, by reason."""
-    family = "webrtc_exporter_source_poll_failures_total"
-    of_source = "\n".join(line for line in page.splitlines() if line.startswith(family) and f'="{source}"' in line)
-    return +sums(of_source, family, "reason")
+    return _by_reason(page, "webrtc_exporter_source_poll_failures_total", source)
+
+
+def rejections(page: str, source: str) -> Counter[str]:
+    """How many documents of a source were rejected, by reason."""
+    return _by_reason(page, "webrtc_exporter_reports_rejected_total", source)
+
+
+def _by_reason(page: str, family: str, source: str) -> Counter[str]:
+    of_source = (line for line in page.splitlines() if line.startswith(family) and f'source="{source}"' in line)
+    return +sums("\n".join(of_source), family, "reason")
 
 
 def about_calls(page: str, source: str = "") -> set[str]:
