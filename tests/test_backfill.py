@@ -36,6 +36,8 @@ from tests.timeline_support import series
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("restored_logging")
+
 NOW = START + 86_400.0
 LOSS = "webrtc_timeline_packet_loss_ratio"
 IDENTITY = (

@@ -23,6 +23,8 @@ from tests.reports import START, audio, key, peer, report
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("restored_logging")
+
 #: Of a peer with one stream of one window in a stay of a minute: four families, verdict and connected, with markers.
 SAMPLES = 4 * 2 + 2 + 3
 
