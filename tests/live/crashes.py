@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from collections import Counter
 from contextlib import closing, suppress
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING
 import httpx
 from msgspec import Struct
 
+from exporter.state.check import check
 from tests.live.process import running_exporter
 from tests.live.settling import settled
 from tests.live.watching import Watchers
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 #: How long one process is waited for to come to its first page, and how long then to the moment of its end, in seconds.
 _LONGEST_START = 30.0
 _LONGEST_LIFE = 1.0
+_LONGEST_CHECK = 120.0
 _PAUSE = 0.001
 #: However slow the machine is.
 _LEAST_KILLS = 10
@@ -96,7 +100,10 @@ class CrashRun:
                 self.findings.append(f"it did not end well: {exporter.log_end()}")
         log = exporter.log.read_text(encoding="utf-8", errors="replace")
         self.findings += [line for line in log.splitlines() if "level=error" in line or "Traceback" in line][:_FINDINGS]
-        self._check_state("at the end")
+        command = [sys.executable, "-m", "exporter", "state", "check", f"--storage.path={self._storage}"]
+        checked = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_CHECK, check=False)
+        if checked.returncode != 0:
+            self.findings.append(f"state check: {checked.stdout}{checked.stderr}")
 
     def _moments(self, life: _Life) -> dict[str, Callable[[], None]]:
         """What a kill may wait for, by its name."""
@@ -117,9 +124,8 @@ class CrashRun:
         shutil.rmtree(self._copy, ignore_errors=True)
         shutil.copytree(self._storage, self._copy)
         with closing(sqlite3.connect(self._copy / "state.sqlite")) as state:
-            for (said,) in state.execute("PRAGMA integrity_check"):
-                if said != "ok":
-                    self.findings.append(f"{when}: {said}")
+            found = [f"{when}: {finding}" for part in check(state) for finding in part.findings]
+        self.findings += found[:_FINDINGS]
 
 
 class _Life:
