@@ -146,13 +146,11 @@ class Work:
             for number in range(len(held.participants)):
                 peer = hundredms_documents.peer_id(held, number)
                 stats[session, peer] = _plain(hundredms_documents.peer_stats(recording, number))
+        rooms = [hundredms_documents.room_document(held.room) for held in self._hundredms]
         return expected(
             {"meetings": (rows, stats), "announced": (rows, stats)},
             {"watch": (self._files, KEYS), "pushed": (self._pushed, KEYS)},
-            hundredms_rooms={
-                room["id"]: (room["name"], room["template"])
-                for room in (hundredms_documents.room_document(held.room) for held in self._hundredms)
-            },
+            hundredms_rooms={room["id"]: (room["name"], room["template"]) for room in rooms},
         )
 
     def answered(self) -> int:
