@@ -47,7 +47,7 @@ def exporter(scrapes: Scrapes, start: int) -> None:
     scrapes.gauge("webrtc_exporter_source_listing_problems", 0, watch, since=0)
 
     remote = {"remote": "prometheus:9090/api/v1/write"}
-    for name, value in (
+    for name, seen in (
         ("up", 1),
         ("queue_samples", 900),
         ("queue_stays", 4),
@@ -56,7 +56,7 @@ def exporter(scrapes: Scrapes, start: int) -> None:
         ("oldest_sample_age_seconds", 5_400),
         ("highest_sent_timestamp_seconds", start + 1_900),
     ):
-        scrapes.gauge(f"webrtc_exporter_remote_write_{name}", value, remote, since=0)
+        scrapes.gauge(f"webrtc_exporter_remote_write_{name}", seen, remote, since=0)
     scrapes.gauge("webrtc_exporter_timeline_bytes", 90_000, {}, since=0)
     for name, count, labels in (
         ("samples_sent", 90_000, {}),
