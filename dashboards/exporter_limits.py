@@ -24,8 +24,9 @@ def exporter_table() -> table.Panel:
         title="Exporters",
         description=(
             "Every scraped exporter at the end of the time range: its version, which shard it is of how many, whether "
-            "its last reload of the configuration worked, how full it is, the size of its state and the time that its "
-            "page takes. Shards that do not make 0 to n-1 count calls twice or not at all."
+            "its last reload of the configuration worked, how full it is, how many Prometheis scrape it, the series of "
+            "counts that it holds at zero until they have, the size of its state and the time that its page takes. "
+            "Shards that do not make 0 to n-1 count calls twice or not at all. Series held for long: nobody scrapes."
         ),
         size=(24, 4),
         empty=_NO_EXPORTER,
@@ -46,6 +47,8 @@ def exporter_table() -> table.Panel:
         Measure(title="Configured", expression=loaded, look=MOMENT, width=160),
         Measure(title="Series used", expression=fill, look=FILL, width=95),
         Measure(title="Evicted", expression=evicted, look=FAULTS, width=80),
+        Measure(title="Scrapers", expression=_of_each("webrtc_exporter_scrapers"), look=COUNT, width=80),
+        Measure(title="Held", expression=_of_each("webrtc_exporter_held_series"), look=COUNT, width=65),
         Measure(title="State", expression=_of_each("webrtc_exporter_state_bytes"), look=BYTES, width=95),
         Measure(title="Page", expression=_of_each("webrtc_exporter_scrape_render_seconds"), look=LATENCY, width=90),
         Lookup(expression=info),

@@ -73,6 +73,8 @@ def exporter(scrapes: Scrapes, start: int) -> None:
         ("config_last_reload_successful", 1),
         ("config_last_reload_success_timestamp_seconds", start),
         ("series_limit", LIMIT),
+        ("scrapers", 1),
+        ("held_series", 0),
         ("shard_index", 0),
         ("shards", 1),
         ("state_bytes", 300_000),
