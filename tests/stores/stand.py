@@ -75,7 +75,7 @@ class Stand:
     async def running(self) -> AsyncIterator[Stand]:
         """Opens ledger and source, as a start of the program does, and closes them at the end."""
         thread, ledger = LedgerThread(), Ledger.open(self._state)
-        self.ledger, self._instruments = ledger, Instruments(with_process=False)
+        self.ledger, self._thread, self._instruments = ledger, thread, Instruments(with_process=False)
         kind = msgspec.structs.replace(watchrtc.SOURCE_TYPE, open=self._open)
         settings = Settings(
             sources=(self.settings,), source_types=("watchrtc",), metrics=MetricsSettings(zero_hold=Duration(0))
@@ -143,11 +143,16 @@ class Stand:
         """The value of a family about the exporter that has no other label."""
         return self.of_itself(family).get("watch", 0.0)
 
-    def know(self, objects: Sequence[ObjectIdentity]) -> None:
+    async def know(self, objects: Sequence[ObjectIdentity]) -> None:
         """Makes object versions known as read, as if they had been."""
-        with self.ledger.transaction(time.time()) as transaction:
-            for identity in objects:
-                transaction.read_object("watch", identity)
+
+        def read() -> None:
+            with self.ledger.transaction(time.time()) as transaction:
+                for identity in objects:
+                    transaction.read_object("watch", identity)
+
+        # As everything that has to do with the ledger: another thread would meet the pipeline in the midst of a commit.
+        await self._thread.run(read)
 
     def _counts(self, family: str) -> list[tuple[tuple[str, ...], Any]]:
         return [(series, count) for series, count in self.ledger.counts.items() if series[0] == family]

@@ -39,7 +39,7 @@ async def test_what_is_known_costs_a_listing(place: Place, tmp_path: Path, count
     new = (0, count // 2, count - 1)
     known = [ObjectIdentity(place.name(f"{number:06}.json"), tag) for number in range(count) if number not in new]
     async with Stand(place, tmp_path / "state").running() as stand:
-        stand.know(known)
+        await stand.know(known)
         place.put("000000-.json", rooms("early"))
         place.asked()
         await stand.poll()
