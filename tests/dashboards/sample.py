@@ -149,7 +149,7 @@ def _hundredms_peer(
     scrapes.gauge("webrtc_peer_verdict", 1, peer | verdict, since=since, until=until)
     scrapes.gauge("webrtc_peer_info", 1, _info(peer, role="host"), since=since, until=until)
     for name, value in (
-        ("webrtc_peer_start_timestamp_seconds", START + since - 4_000),
+        ("webrtc_peer_start_timestamp_seconds", START + since - 4_000 + 0.0004),
         ("webrtc_peer_end_timestamp_seconds", START + since - 2_300),
         ("webrtc_peer_duration_seconds", 1_700),
         ("webrtc_peer_estimated_mos", 2.4 if bad else 4.3),
