@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from msgspec import Struct
@@ -159,7 +160,7 @@ def judge(
         return Judgement("good")
     # In whole numbers, so that equal times stay equal and the order of the reasons decides.
     causes = [
-        (-round(spent * _TIMES_PER_SECOND), REASONS.index(at.reason))
+        (-round(min(spent * _TIMES_PER_SECOND, sys.float_info.max)), REASONS.index(at.reason))
         for at, spent in times.items()
         if at.verdict == verdict
     ]
