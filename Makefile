@@ -44,8 +44,8 @@ year: .venv/dev ## a simulated year of 2 million sessions: size of state and mem
 	$(RUN)/python -m tests.year $(ARGS)
 
 lock: .venv/dev ## pin the newest allowed versions, with hashes (needs uv and npm)
-	cd requirements && uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header runtime.in -o runtime.txt
-	cd requirements && uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header dev.in -o dev.txt
+	cd requirements && uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header runtime.in -o runtime.txt
+	cd requirements && uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header dev.in -o dev.txt
 	cd $(EMULATORS) && rm -f package-lock.json && npm install --package-lock-only
 
 clean: ## forget the environment and all that was built
