@@ -40,7 +40,7 @@ bench: .venv/dev ## what scraping and sending cost, against other libraries on t
 soak: .venv/dev ## kill the real process 500 times while it works, and compare with the documents (KILLS=N ARGS="--seed 2")
 	$(RUN)/python -m tests.soak --kills $(KILLS) $(ARGS)
 
-year: .venv/dev ## a simulated year of 2 million sessions: size of state and memory (takes hours)
+year: .venv/dev ## a simulated year of 2 million sessions: size of state and memory (takes an hour or two)
 	$(RUN)/python -m tests.year $(ARGS)
 
 lock: .venv/dev ## pin the newest allowed versions, with hashes (needs uv and npm)

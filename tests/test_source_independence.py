@@ -273,7 +273,7 @@ def test_failures_tell_the_truth(seen: Seen, name: str, reason: str) -> None:
     assert sums(seen.page, "webrtc_exporter_source_up")[name] == 0
 
 
-@pytest.mark.parametrize("name", STUCK)
+@pytest.mark.parametrize("name", sorted(STUCK))
 def test_what_hangs_is_not_up(seen: Seen, name: str) -> None:
     """It was tried, and that is all."""
     assert sums(seen.page, "webrtc_exporter_source_up")[name] == 0

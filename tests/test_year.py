@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def test_state_and_memory_are_flat(tmp_path: Path) -> None:
     """1500 sessions in 60 days with a history of 10: from day 15 on nothing grows, not by a tenth."""
     seen: list[Measured] = []
-    year = Year(sessions=1500, days=60.0, history_seconds=10 * DAY, every_days=5.0)
+    year = Year(sessions=1500, days=60.0, history_seconds=10 * DAY, every_days=5.0, series_every=2, peers=2)
     simulate(year, tmp_path, seen.append)
     full, *later = [each for each in seen if each.day >= 15.0]
     assert len(later) >= 8

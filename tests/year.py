@@ -36,8 +36,7 @@ BEGIN = 1_767_225_600.0
 #: Deliveries that are committed together, as when a burst arrives.
 _TOGETHER = 20
 #: Steps of forgetting after each burst; an exporter makes one a second.
-_STEPS = 10
-_PEERS = 2
+_STEPS = 5
 _WINDOWS = 12
 
 
@@ -67,6 +66,10 @@ class Year(Struct, frozen=True, kw_only=True):
     history_seconds: float = HISTORY_SECONDS
     #: How often to measure.
     every_days: float = 30.0
+    #: One session in so many comes peer by peer with time series, which take most of the work; the others as a whole.
+    series_every: int = 50
+    #: Of each session.
+    peers: int = 1
 
 
 def _stream(direction: str) -> Stream:
@@ -89,19 +92,22 @@ _SUMMARY = (Stream(direction="recv", kind="audio", summary=Summary(packet_loss_r
 
 
 def _reports(year: Year) -> Iterator[tuple[float, str, Delivery]]:
-    """All deliveries with their time and source: half of the sessions by peer with time series, half whole."""
+    """All deliveries with their time and source."""
     for number in range(year.sessions):
         end = BEGIN + year.days * DAY * number / year.sessions
-        source = ("meetings", "watch")[number % 2]
-        # Every fifth session has a room of its own, the others share five hundred.
-        room = f"own-{number}" if number % 5 == 0 else f"room-{number % 500}"
-        streams = (_SERIES, _SUMMARY)[number % 2]
-        session = Session(key=SessionKey(source, room, f"session-{number}"), start=end - 60.0, end=end, peers=_PEERS)
+        is_whole = number % year.series_every > 0
+        source = "watch" if is_whole else "meetings"
+        # Every seventh session has a room of its own, the others share five hundred.
+        room = f"own-{number}" if number % 7 == 0 else f"room-{number % 500}"
+        streams = _SUMMARY if is_whole else _SERIES
+        session = Session(
+            key=SessionKey(source, room, f"session-{number}"), start=end - 60.0, end=end, peers=year.peers
+        )
         peers = tuple(
             Peer(peer_id=f"peer-{number}-{each}", start=end - 60.0, end=end, duration_seconds=60.0, streams=streams)
-            for each in range(_PEERS)
+            for each in range(year.peers)
         )
-        if number % 2:
+        if is_whole:
             objects = (ObjectIdentity(f"{number}.json", "etag"),) if number % 21 == 0 else ()
             yield end + 120.0, source, Delivery(reports=(Report(session=session, peers=peers),), read_objects=objects)
         else:
