@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-_PATIENCE = 30.0
+_PATIENCE = 120.0
 _PAUSE = 0.05
 _ATTEMPTS = 5
 
