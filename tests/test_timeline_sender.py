@@ -336,6 +336,23 @@ async def test_what_waits_grows_too_old() -> None:
     assert (events.stored, dict(events.given_up)) == (3, {"too_old": 1})
 
 
+async def test_what_was_made_ready_grows_too_old() -> None:
+    """It is made anew then; else it goes out as it is, and nothing is counted twice."""
+    events, world = RecordedEvents(), FakeTime(NOW)
+    batch = (line("a", 4000, 3550, 10),)
+    with recording_receiver() as receiver:
+        async with sending(read_settings(receiver.url, max_sample_age="1h"), world, events) as sender:
+            early, late = sender.pack(batch), sender.pack(batch)
+            assert events.given_up == {}
+            await sender.send(batch, early)
+            assert (events.stored, dict(events.given_up)) == (3, {"too_old": 1})
+            world.time += 60.0
+            await sender.send(batch, late)
+    first, second = receiver.requests
+    assert (first.body, first.samples, second.samples) == (early.body, 3, 2)
+    assert (events.stored, dict(events.given_up)) == (5, {"too_old": 3})
+
+
 async def test_a_connection_that_breaks_is_made_anew() -> None:
     """The sender goes on. Compliance: handle_connection_refused, sender_continues_after_errors."""
     events = RecordedEvents()

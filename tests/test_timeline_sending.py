@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from exporter.pipeline.timeline import Timeline, handing_over
 from exporter.settings import TimelineSettings
 from exporter.sources.base import Delivery
 from exporter.timeline import payload
+from exporter.timeline.sender import Sender
 from exporter.values import Duration
 from tests.reports import START, audio, key, peer, report
 from tests.timeline_support import ACCEPTED, Reply, Request, in_turn, read_settings, recording_receiver
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exporter.remote_write_settings import RemoteWriteSettings
+    from exporter.timeline.batching import Batch
+    from exporter.timeline.sender import Packed
 
 pytestmark = pytest.mark.anyio
 
@@ -111,7 +115,7 @@ def receiver_at(url: str, name: str = "", **queue: object) -> RemoteWriteSetting
 
 async def until(holds: Callable[[], object]) -> None:
     """Waits until something holds."""
-    async with asyncio.timeout(20.0):
+    async with asyncio.timeout(120.0):
         while not holds():  # noqa: ASYNC110 - what is waited for tells nobody
             await asyncio.sleep(0.005)
 
@@ -163,6 +167,32 @@ async def test_requests_are_filled_over_several_rows(bench: Bench) -> None:
     assert [each.samples for each in receiver.requests] == [50, 50, 50, 10 * SAMPLES - 150]
 
 
+async def test_the_next_request_is_made_ready_meanwhile(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one is under way, so that neither side waits for the other; it is sent after that one only."""
+    made: list[str] = []
+    under_way = threading.Event()
+    real = Sender.pack
+
+    def pack(self: Sender, batch: Batch) -> Packed:
+        made.extend(labels["peer_id"] for labels in (dict(each.labels) for each in batch[:1]))
+        return real(self, batch)
+
+    def answer(_: Request) -> Reply:
+        assert under_way.wait(120.0)
+        return ACCEPTED
+
+    monkeypatch.setattr(Sender, "pack", pack)
+    with recording_receiver(answer) as receiver:
+        settings = bench.settings(receiver_at(receiver.url, "one", max_samples_per_send=SAMPLES))
+        async with bench.at_work(settings):
+            await bench.deliver("a", "b", "c")
+            await until(lambda: made == ["a", "b"] and receiver.requests)
+            assert peers_of(receiver.requests) == ["a"]
+            under_way.set()
+            await until(lambda: peers_of(receiver.requests) == ["a", "b", "c"])
+        assert made == ["a", "b", "c"]
+
+
 async def test_little_waits_for_more(bench: Bench) -> None:
     """For `batch_send_deadline`: what comes meanwhile shares the request."""
     with recording_receiver() as receiver:
@@ -205,14 +235,14 @@ async def test_what_was_not_acknowledged_is_sent_by_whoever_comes_next(bench: Be
     def answer(request: Request) -> Reply | None:
         if peers_of([request]) == ["c"] and not go_on.is_set():
             loop.call_soon_threadsafe(entered.set)
-            asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(20.0)
+            asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(120.0)
         return ACCEPTED
 
     with recording_receiver(answer) as receiver:
         settings = bench.settings(receiver_at(receiver.url, "one", max_samples_per_send=SAMPLES))
         async with bench.at_work(settings):
             await bench.deliver("a", "b", "c", "d")
-            await asyncio.wait_for(entered.wait(), 20.0)
+            await asyncio.wait_for(entered.wait(), 120.0)
         go_on.set()
         async with bench.at_work(settings):
             await until(lambda: "d" in peers_of(receiver.requests))
@@ -240,21 +270,22 @@ async def test_a_row_that_cannot_be_read_costs_itself(bench: Bench, caplog: pyte
 
 
 async def test_past_its_bounds_the_queue_drops_the_oldest(bench: Bench) -> None:
-    """And counts it for whoever did not have it; what is in hand is not dropped."""
+    """And counts it for whoever did not have it; what is in hand, under way and made ready, is not dropped."""
     with recording_receiver(in_turn(Reply(503))) as receiver:
         small = receiver_at(receiver.url, "one", max_samples_per_send=SAMPLES, capacity=1)
         settings = bench.settings(small, max_age=Duration(1000))
         async with bench.at_work(settings):
-            await bench.deliver("a", "b", "c")
-            await until(lambda: len(receiver.requests) > 1)
+            await bench.deliver("a", "b", "c", "d")
+            (sending,) = bench.timeline._sendings  # noqa: SLF001 - nothing else tells what is in hand
+            await until(lambda: len(receiver.requests) > 1 and sending.read.id == 2)
             bench.now += 1001.0
-            await bench.deliver("d")
+            await bench.deliver("e")
             await bench.tick()
             lost = f'remote_write_samples_dropped_total{{reason="too_old",remote="one"}} {2.0 * SAMPLES}'
             assert bench.shows(lost)
             receiver.answer = in_turn(ACCEPTED)
-            await until(lambda: "d" in peers_of(receiver.requests))
-        assert list(dict.fromkeys(peers_of(receiver.requests))) == ["a", "d"]
+            await until(lambda: "e" in peers_of(receiver.requests))
+        assert list(dict.fromkeys(peers_of(receiver.requests))) == ["a", "b", "e"]
         assert bench.shows(lost)
 
 

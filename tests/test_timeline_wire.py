@@ -58,6 +58,15 @@ def test_labels_are_sorted_and_complete_and_never_empty() -> None:
     ]
 
 
+def test_families_of_a_stream_differ_in_their_name_only() -> None:
+    """Labels that stand before the name and after it are the same for all of them, and another stream's are its own."""
+    many = [series(f"f{n}", [(NOW, float(n))], Zone="z", peer_id=peer) for peer in "ab" for n in range(2)]
+    found = [list(labels.items()) for labels, _ in read(write_request(many, {"job": "j"}))]
+    assert found == [
+        [("Zone", "z"), ("__name__", f"f{n}"), ("job", "j"), ("peer_id", peer)] for peer in "ab" for n in range(2)
+    ]
+
+
 def test_a_name_cannot_be_taken_away() -> None:
     """A label `__name__` of ours does not rename a series."""
     assert wire_labels(series("up", [(NOW, 1.0)]), {"__name__": "down"}) == [("__name__", "up")]
@@ -113,8 +122,8 @@ def test_a_series_across_the_edge_of_the_fast_way() -> None:
 
 
 LABEL_NAMES = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,8}", fullmatch=True).filter(lambda name: name != "__name__")
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
-TIMES = st.lists(st.integers(0, 2**44), min_size=1, max_size=30, unique=True).map(sorted)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
+TIMES = st.lists(st.integers(0, 2**44), min_size=1, max_size=8, unique=True).map(sorted)
 
 
 @given(
@@ -125,9 +134,9 @@ TIMES = st.lists(st.integers(0, 2**44), min_size=1, max_size=30, unique=True).ma
             ),
             st.dictionaries(LABEL_NAMES, TEXT, max_size=5),
             TIMES,
-            st.lists(st.none() | st.floats(allow_nan=False), min_size=30, max_size=30),
+            st.lists(st.none() | st.floats(allow_nan=False), min_size=8, max_size=8),
         ),
-        max_size=5,
+        max_size=4,
     ),
     st.dictionaries(LABEL_NAMES, TEXT, max_size=3),
 )
