@@ -58,7 +58,7 @@ def state(tmp_path: Path) -> Path:
     """Two peers; the first has grown."""
     folder = tmp_path / "state"
     with closing(Ledger.open(folder)) as ledger:
-        writing = HandingOver(Shape(FAMILIES, Thresholds()))
+        writing = HandingOver(Shape(FAMILIES))
         ingest = Ingest(ledger, FAMILIES, Thresholds(), Border(), handing_over=writing)
         for name, losses in (("b", [0.1]), ("a", [0.25, 0.5]), ("b", [0.1, 0.2])):
             ingest.commit("prod", Delivery(reports=(report(peer(name, audio(list(losses))), of=key("s1")),)), NOW)

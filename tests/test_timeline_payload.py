@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from exporter.demo import hundredms_documents, simulation
 from exporter.metrics.catalogue import FAMILIES
 from exporter.model import Report, Session, SessionKey
-from exporter.quality import Thresholds, assess_peer
+from exporter.quality import Thresholds, judge_peer
 from exporter.sources.hundredms.facts import PeerFacts
 from exporter.sources.hundredms.parser import parse_peer_stats
 from exporter.timeline import payload
@@ -49,7 +49,7 @@ def test_a_simulated_peer_takes_a_few_bytes_a_sample() -> None:
         report = parse_peer_stats(raw, Session(key=key), facts)
         assert isinstance(report, Report)
         (peer,) = report.peers
-        made = Shape(FAMILIES, Thresholds()).peer(report.session.key, peer, assess_peer(peer, Thresholds())).series
+        made = Shape(FAMILIES).peer(report.session.key, judge_peer(peer, Thresholds())).series
         kept = payload.encode(made)
         assert payload.decode(kept) == made
         assert len(kept) < 4 * count(made)

@@ -25,7 +25,7 @@ from exporter.model import Report, Session, SessionKey
 from exporter.pipeline.ledger_thread import LedgerThread
 from exporter.pipeline.sending import Sending
 from exporter.pipeline.sending_events import SendingEvents
-from exporter.quality import Thresholds, assess_peer
+from exporter.quality import Thresholds, judge_peer
 from exporter.remote_write_settings import QueueConfig
 from exporter.sources.hundredms.facts import PeerFacts
 from exporter.sources.hundredms.parser import parse_peer_stats
@@ -81,7 +81,7 @@ def rows() -> Iterator[str]:
 
 def _peers(end: float) -> Iterator[tuple[TimelineSeries, ...]]:
     """The peers of a few simulated 100ms sessions that ended before `end`."""
-    shape, thresholds = Shape(FAMILIES, Thresholds()), Thresholds()
+    shape, thresholds = Shape(FAMILIES), Thresholds()
     for recording in simulation.volume("bench", 4, _PEERS, end - 2000.0, minutes=30.0):
         for number in range(_PEERS):
             raw = json.dumps(hundredms_documents.peer_stats(recording, number)).encode()
@@ -90,7 +90,7 @@ def _peers(end: float) -> Iterator[tuple[TimelineSeries, ...]]:
             report = parse_peer_stats(raw, Session(key=key), facts)
             assert isinstance(report, Report)
             (peer,) = report.peers
-            yield shape.peer(key, peer, assess_peer(peer, thresholds)).series
+            yield shape.peer(key, judge_peer(peer, thresholds)).series
 
 
 def _by_protobuf(series: Sequence[TimelineSeries]) -> bytes:
