@@ -7,6 +7,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 from math import isnan
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx
@@ -16,8 +17,8 @@ from tests.oracle.prometheus import free_port, require_tool
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
+_VICTORIA_FLAGS = Path(__file__).parents[2] / "deploy" / "timeline" / "victoria-metrics" / "victoria-metrics.flags"
 _PATIENCE = 120.0
 _PAUSE = 0.05
 _ATTEMPTS = 5
@@ -134,13 +135,12 @@ def receiving_prometheus(
 
 @contextmanager
 def victoria_metrics(folder: Path, *flags: str, auth: tuple[str, str] | None = None) -> Iterator[Database]:
-    """Starts a VictoriaMetrics that shows what it was sent at once, and each sample once."""
+    """Starts a VictoriaMetrics as it is shipped, which shows what it was sent at once."""
+    shipped = _VICTORIA_FLAGS.read_text(encoding="utf-8").splitlines()
     command = [
         require_tool("victoria-metrics"),
         f"-storageDataPath={folder / 'data'}",
-        "-retentionPeriod=30d",
-        # Without it a sample that is sent again is there twice.
-        "-dedup.minScrapeInterval=1ms",
+        *(line for line in shipped if line.startswith("-")),
         "-search.latencyOffset=0s",
         "-search.disableCache",
         "-loggerLevel=WARN",
