@@ -20,6 +20,7 @@ from tests.timeline_support import (
     RecordedEvents,
     Reply,
     Request,
+    in_turn,
     read_settings,
     recording_receiver,
     sending,
@@ -84,6 +85,18 @@ async def test_credentials(raw: dict[str, object], expected: str, caplog: pytest
     assert "status 400" in caplog.text
     assert "sesame" not in caplog.text
     assert expected not in caplog.text
+
+
+async def test_a_password_that_is_repeated_in_plain_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Though it was sent encoded; what else the receiver says is in the log where it names no secret."""
+    replies = in_turn(Reply(400, b"the password sesame is wrong"), Reply(400, b"a password is wrong"))
+    with recording_receiver(replies) as receiver:
+        settings = read_settings(receiver.url, basic_auth={"username": "me", "password": "sesame"})
+        async with sending(settings, FakeTime(NOW)) as sender:
+            await sender.send((LINE,))
+            await sender.send((LINE,))
+    assert "sesame" not in caplog.text
+    assert "a password is wrong" in caplog.text
 
 
 async def test_user_and_password_in_the_url() -> None:

@@ -308,6 +308,21 @@ async def test_receivers_come_and_go_with_the_configuration(bench: Bench) -> Non
             assert await bench.thread.run(bench.ledger.timeline.size) == 0
 
 
+async def test_one_that_gets_another_name_or_address_loses_nothing(bench: Bench) -> None:
+    """What waits for it is still there for the new name; under its old name it goes on at another address."""
+    with recording_receiver(in_turn(Reply(503))) as first, recording_receiver() as second:
+        async with bench.at_work(bench.settings(receiver_at(first.url, "one"))):
+            await bench.deliver("a", "b")
+            await until(lambda: first.requests)
+        async with bench.at_work(bench.settings(receiver_at(first.url, "other"))):
+            await until(lambda: len(first.requests) > 1)
+            await bench.tick()
+            await bench.deliver("c")
+        async with bench.at_work(bench.settings(receiver_at(second.url, "other"))):
+            await until(lambda: peers_of(second.requests) == ["a", "b", "c"])
+        assert bench.ledger.timeline.place("remote_write/one") is None
+
+
 async def test_a_state_that_cannot_be_written_for_a_while_stops_nothing(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
