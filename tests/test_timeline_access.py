@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import ssl
+import threading
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
@@ -236,6 +237,24 @@ async def test_an_authority_that_changes_is_read_again(tmp_path: Path, ca: trust
             await sender.send((LINE,))
             await sender.send((LINE,))
     assert (events.codes, events.stored) == (["error", "error", "204", "204"], 2 * SAMPLES)
+
+
+async def test_certificates_are_read_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle of authorities takes a tenth of a second, in which no scrape would be answered; and it is read once."""
+    readers: list[threading.Thread] = []
+    real = httpx.create_ssl_context
+
+    def reading() -> ssl.SSLContext:
+        readers.append(threading.current_thread())
+        return real()
+
+    monkeypatch.setattr(httpx, "create_ssl_context", reading)
+    with recording_receiver() as receiver:
+        async with sending(read_settings(receiver.url), FakeTime(NOW)) as sender:
+            await sender.send((LINE,))
+            await sender.send((LINE,))
+    (reader,) = readers
+    assert reader is not threading.current_thread()
 
 
 @pytest.mark.parametrize(

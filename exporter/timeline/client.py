@@ -98,6 +98,9 @@ class Client:
         return answer, self._around.clock() - started
 
     async def _connection(self) -> httpx.AsyncClient:
+        if self.access.has_changed():
+            # Away from the event loop, which answers scrapes meanwhile.
+            await asyncio.to_thread(self.access.context)
         context = self.access.context()
         if self._http is None or context is not self._context:
             old, self._context = self._http, context
