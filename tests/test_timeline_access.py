@@ -169,7 +169,10 @@ async def attempt(url: str, tls: dict[str, object]) -> tuple[RecordedEvents, lis
 
 
 async def test_tls_trusts_whom_it_is_told_to(tmp_path: Path, ca: trustme.CA, caplog: pytest.LogCaptureFixture) -> None:
-    """A private authority by file, its name as configured; nobody else, unless all are trusted."""
+    """A private authority by file, its name as configured; nobody else, unless all are trusted.
+
+    Compliance: tls_handshake_failure.
+    """
     caplog.set_level(logging.INFO)
     authority, other = tmp_path / "ca.pem", tmp_path / "other.pem"
     ca.cert_pem.write_to_path(str(authority))

@@ -157,7 +157,7 @@ async def test_nothing_goes_before_the_receivers_have_their_places(bench: Bench)
 
 
 async def test_requests_are_filled_over_several_rows(bench: Bench) -> None:
-    """What waits goes out in as few requests as allowed, none larger."""
+    """What waits goes out in as few requests as allowed, none larger. Compliance: size_based_flush."""
     with recording_receiver() as receiver:
         settings = bench.settings(receiver_at(receiver.url, "one", max_samples_per_send=50, capacity=100))
         async with bench.at_work(bench.settings(keep=Duration(60))):
@@ -194,7 +194,7 @@ async def test_the_next_request_is_made_ready_meanwhile(bench: Bench, monkeypatc
 
 
 async def test_little_waits_for_more(bench: Bench) -> None:
-    """For `batch_send_deadline`: what comes meanwhile shares the request."""
+    """For `batch_send_deadline`: what comes meanwhile shares the request. Compliance: time_based_flush."""
     with recording_receiver() as receiver:
         settings = bench.settings(receiver_at(receiver.url, "one", batch_send_deadline="300ms"))
         async with bench.at_work(settings):

@@ -90,14 +90,17 @@ def test_large_labels_and_many_series_keep_their_lengths() -> None:
 
 @pytest.mark.parametrize("value", [0.0, -0.0, -123.45, math.inf, -math.inf, 5e-324, 1.7976931348623157e308, 0.1])
 def test_values_keep_their_bits(value: float) -> None:
-    """Every double goes through as it is."""
+    """Every double goes through as it is.
+
+    Compliance: positive_infinity, negative_infinity, zero_value, negative_value, high_precision_float.
+    """
     ((_, ((_, found),)),) = read(write_request([series("up", [(NOW, value)])], {}))
     assert found is not None
     assert struct.pack("<d", found) == struct.pack("<d", value)
 
 
 def test_a_marker_is_told_from_other_nans() -> None:
-    """StaleNaN is sent bit by bit; another NaN stays a value."""
+    """StaleNaN is sent bit by bit; another NaN stays a value. Compliance: stale_marker, nan_value."""
     one = TimelineSeries(family="up", labels=(), times=(1, 2), values=struct.pack("<d", math.nan) + STALE)
     (first, nan), (second, marker) = one.samples()
     assert (first, second, marker) == (1, 2, None)
@@ -111,7 +114,7 @@ def test_a_marker_is_told_from_other_nans() -> None:
 
 @pytest.mark.parametrize("time", [-(2**63), -1, 0, 1, 2**35 - 1, 2**35, 2**42 - 1, 2**42, 2**63 - 1])
 def test_times_of_any_length_are_written(time: int) -> None:
-    """All 64 bits, and the edges of the fast way."""
+    """All 64 bits, and the edges of the fast way. Compliance: zero_timestamp."""
     assert read(write_request([series("up", [(time, 1.5)])], {})) == [({"__name__": "up"}, [(time, 1.5)])]
 
 
