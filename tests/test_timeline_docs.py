@@ -108,7 +108,12 @@ def test_every_block_is_one_of_ours_or_parses(tmp_path: Path) -> None:
     check(tmp_path, prometheus)
     (mimir,) = (block for title, block in BLOCKS if title == "runtime configuration of Mimir")
     assert yaml.safe_load(mimir) == yaml.safe_load((RECIPES / "mimir" / "runtime.yaml").read_text(encoding="utf-8"))
-    for name in ("thanos/receive.flags", "thanos/compact.flags", "victoria-metrics/victoria-metrics.flags"):
+    for name in (
+        "../prometheus/prometheus.flags",
+        "thanos/receive.flags",
+        "thanos/compact.flags",
+        "victoria-metrics/victoria-metrics.flags",
+    ):
         said = [f"{flag}={value}" if value else flag for flag, value in flags(name).items()]
         assert all(each in TEXT for each in said)
 

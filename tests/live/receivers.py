@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator, Mapping, Sequence
 
-_VICTORIA_FLAGS = Path(__file__).parents[2] / "deploy" / "timeline" / "victoria-metrics" / "victoria-metrics.flags"
+_DEPLOY = Path(__file__).parents[2] / "deploy"
+_PROMETHEUS_FLAGS = _DEPLOY / "prometheus" / "prometheus.flags"
+_VICTORIA_FLAGS = _DEPLOY / "timeline" / "victoria-metrics" / "victoria-metrics.flags"
 _PATIENCE = 120.0
 _PAUSE = 0.05
 _ATTEMPTS = 5
@@ -94,6 +96,10 @@ def _samples(values: list[list[Any]]) -> list[tuple[int, float]]:
     return [(round(when * 1000), float(value)) for when, value in values if not isnan(float(value))]
 
 
+def _shipped(flags: Path) -> list[str]:
+    return [line for line in flags.read_text(encoding="utf-8").splitlines() if line.startswith("-")]
+
+
 @contextmanager
 def receiving_prometheus(
     folder: Path,
@@ -126,7 +132,7 @@ def receiving_prometheus(
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.config.file={folder / 'web.yml'}",
-        "--web.enable-remote-write-receiver",
+        *_shipped(_PROMETHEUS_FLAGS),
         "--log.level=warn",
     ]
     with _running(command, "--web.listen-address", folder / "prometheus.log", tls, auth) as database:
@@ -136,11 +142,10 @@ def receiving_prometheus(
 @contextmanager
 def victoria_metrics(folder: Path, *flags: str, auth: tuple[str, str] | None = None) -> Iterator[Database]:
     """Starts a VictoriaMetrics as it is shipped, which shows what it was sent at once."""
-    shipped = _VICTORIA_FLAGS.read_text(encoding="utf-8").splitlines()
     command = [
         require_tool("victoria-metrics"),
         f"-storageDataPath={folder / 'data'}",
-        *(line for line in shipped if line.startswith("-")),
+        *_shipped(_VICTORIA_FLAGS),
         "-search.latencyOffset=0s",
         "-search.disableCache",
         "-loggerLevel=WARN",
