@@ -125,7 +125,7 @@ def test_labels_are_those_that_are_sent(config: Path, tmp_path: Path) -> None:
 
 def test_what_is_too_new_is_refused(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And says why: a Prometheus would throw away what it scraped itself."""
-    assert backfill(command(config, tmp_path), START + 60.0 + 3 * 3600.0 - 1.0) == 1
+    assert backfill(command(config, tmp_path), START + 60.0 + 3 * 3600.0 - 0.75) == 1
     said = capsys.readouterr().err
     assert said.startswith("--to: expected a time three hours ago or earlier (2026-03-01T10:00:59Z), got 2026-03-01T1")
     assert "throws away at its next start what it scraped itself" in said

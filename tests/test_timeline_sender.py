@@ -426,7 +426,7 @@ async def test_a_silent_receiver_is_left() -> None:
         sending(read_settings(f"http://127.0.0.1:{port}/", remote_timeout="50ms"), world, events) as sender,
     ):
         sent = asyncio.create_task(sender.send((line(),)))
-        await asyncio.wait_for(failed.wait(), 30)
+        await asyncio.wait_for(failed.wait(), 120)
         sent.cancel()
         await asyncio.gather(sent, return_exceptions=True)
         dripping.set()

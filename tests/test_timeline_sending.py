@@ -194,15 +194,24 @@ async def test_the_next_request_is_made_ready_meanwhile(bench: Bench, monkeypatc
 
 
 async def test_little_waits_for_more(bench: Bench) -> None:
-    """For `batch_send_deadline`: what comes meanwhile shares the request. Compliance: time_based_flush."""
+    """For `batch_send_deadline`: what comes meanwhile shares the request; then it goes alone.
+
+    Compliance: time_based_flush.
+    """
     with recording_receiver() as receiver:
-        settings = bench.settings(receiver_at(receiver.url, "one", batch_send_deadline="300ms"))
-        async with bench.at_work(settings):
+        patient = receiver_at(receiver.url, "one", batch_send_deadline="1h", max_samples_per_send=2 * SAMPLES)
+        async with bench.at_work(bench.settings(patient)):
             await bench.deliver("a")
+            (sending,) = bench.timeline._sendings  # noqa: SLF001 - nothing else tells what is in hand
+            await until(lambda: sending.read.id == 1)
+            assert not receiver.requests
             await bench.deliver("b")
             await until(lambda: receiver.requests)
-    assert peers_of(receiver.requests) == ["a", "b"]
-    assert len(receiver.requests) == 1
+            assert peers_of(receiver.requests) == ["a", "b"]
+            await until(lambda: bench.shows('remote_write_queue_samples{remote="one"} 0.0'))
+        async with bench.at_work(bench.settings(receiver_at(receiver.url, "one", batch_send_deadline="50ms"))):
+            await bench.deliver("c")
+            await until(lambda: peers_of(receiver.requests) == ["a", "b", "c"])
 
 
 async def test_one_that_fails_does_not_hold_up_the_others(bench: Bench) -> None:
