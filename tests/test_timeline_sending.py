@@ -312,9 +312,10 @@ async def test_receivers_come_and_go_with_the_configuration(bench: Bench) -> Non
             await until(lambda: peers_of(first.requests) == ["a", "b"])
             await until(lambda: peers_of(second.requests) == ["a", "b"])
         async with bench.at_work(bench.settings()):
-            await until(lambda: bench.ledger.timeline.place("remote_write/one") is None)
-            await bench.tick()
-            assert await bench.thread.run(bench.ledger.timeline.size) == 0
+            async with asyncio.timeout(120.0):
+                while await bench.thread.run(bench.ledger.timeline.size):
+                    await bench.tick()
+        assert bench.ledger.timeline.place("remote_write/one") is None
 
 
 async def test_one_that_gets_another_name_or_address_loses_nothing(bench: Bench) -> None:
@@ -420,3 +421,24 @@ async def test_the_page_shows_what_waits_and_forgets_it(bench: Bench, monkeypatc
         assert await bench.thread.run(bench.ledger.timeline.place, "/timeline") == bench.ledger.timeline.end()
     async with bench.at_work(bench.settings()):
         assert await bench.timeline.scrape(open_metrics=True, compressed=True, by_prometheus=True) is None
+
+
+async def test_the_page_counts_what_it_never_shows(bench: Bench) -> None:
+    """By reason, once: what is ahead, and what is older than the window of the Prometheus that reads."""
+
+    async def dropped(reason: str) -> bool:
+        body = await bench.timeline.scrape(open_metrics=False, compressed=False, by_prometheus=True)
+        assert body is not None
+        assert b"webrtc" not in b"".join(body.chunks)
+        return bench.shows(f'remote_write_samples_dropped_total{{reason="{reason}",remote="/timeline"}} 12.0')
+
+    async with bench.at_work(bench.settings(endpoint=True)):
+        await until(lambda: bench.ledger.timeline.place("/timeline"))
+        bench.now = START - 3600.0
+        await bench.deliver("a")
+        assert await dropped("in_future")
+        assert await dropped("in_future")
+        bench.now = START + 86_400.0
+        await bench.deliver("b")
+        assert await dropped("too_old")
+        assert await dropped("too_old")
