@@ -158,10 +158,11 @@ def test_a_call_of_two_hours_ago_is_there_as_it_was(
     with start(tmp_path / kind) as database:
         config = configure(vendors, tmp_path, {"url": database.url, "name": "one"})
         with running(config, tmp_path) as exporter:
-            exporter.until("all is sent", everything_is_there(database, told, now))
-            exporter.until("all is acknowledged", lambda: waits(exporter) == 0)
+            exporter.until("all is ingested", lambda: ingested(exporter, told))
+            exporter.until("all is acknowledged", lambda: not kept_rows(tmp_path / "state"))
+            exporter.until("it shows", lambda: (waits(exporter), gauge(exporter, "timeline_bytes")) == (0, 0))
             sent = gauge(exporter, 'remote_write_samples_sent_total{remote="one"}')
-            exporter.until("the log is empty", lambda: gauge(exporter, "timeline_bytes") == 0)
+            exporter.until("all can be asked for", everything_is_there(database, told, now))
             assert exporter.stop() == 0
         assert_same(stored(database, EVERYTHING, now), told.lines)
         assert database.at(EVERYTHING, now) == []
