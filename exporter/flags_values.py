@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from argparse import ArgumentTypeError
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from exporter.options import ServeOptions
 from exporter.web.addresses import read_address
 
+#: Without hyphens it would be Unix seconds.
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DEFAULTS = ServeOptions(config_file=Path())
 
 
@@ -43,7 +46,7 @@ def count(text: str) -> int:
 
 
 def moment(text: str) -> float:
-    """A time, as Unix seconds."""
+    """A time, as Unix seconds; a date is its beginning in UTC."""
     try:
         seconds = float(text)
     except ValueError:
@@ -51,10 +54,13 @@ def moment(text: str) -> float:
             found = datetime.fromisoformat(text)
         except ValueError:
             found = None
+        if found is not None and _DATE.fullmatch(text):
+            found = found.replace(tzinfo=UTC)
+        # Without an offset nobody knows whose time it is.
         seconds = math.nan if found is None or found.tzinfo is None else found.timestamp()
     # 9999-12-31, the last day of a calendar.
     if not 0 <= seconds <= 253_402_300_799:  # noqa: PLR2004 - as said
-        msg = f"expected a time such as 2026-03-01T10:00:00Z or 1772359200 (Unix seconds), got {text!r}"
+        msg = f"expected a time such as 2026-03-01T10:00:00Z, 2026-03-01 or 1772359200 (Unix seconds), got {text!r}"
         raise ArgumentTypeError(msg)
     return seconds
 

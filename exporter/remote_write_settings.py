@@ -90,11 +90,11 @@ class QueueConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """
 
     #: Samples that are read ahead of the connections.
-    capacity: int = 10_000
+    capacity: int = 20_000
     #: Connections at the same time: one, so that samples come in the order of their times. It is here so that it need
     #: not be taken out of a configuration that says so.
     max_shards: int = 1
-    max_samples_per_send: int = 5_000
+    max_samples_per_send: int = 10_000
     batch_send_deadline: Duration = Duration(5)
     min_backoff: Duration = Duration(0.03)
     max_backoff: Duration = Duration(5)

@@ -58,7 +58,7 @@ def state(tmp_path: Path) -> Path:
     """Two peers; the first has grown."""
     folder = tmp_path / "state"
     with closing(Ledger.open(folder)) as ledger:
-        writing = HandingOver(Shape(FAMILIES, Thresholds()))
+        writing = HandingOver(Shape(FAMILIES))
         ingest = Ingest(ledger, FAMILIES, Thresholds(), Border(), handing_over=writing)
         for name, losses in (("b", [0.1]), ("a", [0.25, 0.5]), ("b", [0.1, 0.2])):
             ingest.commit("prod", Delivery(reports=(report(peer(name, audio(list(losses))), of=key("s1")),)), NOW)
@@ -125,7 +125,7 @@ def test_labels_are_those_that_are_sent(config: Path, tmp_path: Path) -> None:
 
 def test_what_is_too_new_is_refused(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And says why: a Prometheus would throw away what it scraped itself."""
-    assert backfill(command(config, tmp_path), START + 60.0 + 3 * 3600.0 - 1.0) == 1
+    assert backfill(command(config, tmp_path), START + 60.0 + 3 * 3600.0 - 0.75) == 1
     said = capsys.readouterr().err
     assert said.startswith("--to: expected a time three hours ago or earlier (2026-03-01T10:00:59Z), got 2026-03-01T1")
     assert "throws away at its next start what it scraped itself" in said
@@ -217,8 +217,13 @@ def test_the_command_line_reads_documents(tmp_path: Path, capsys: pytest.Capture
         (["--to=1", "--output=x"], "backfill: --from is required"),
         (["--from=1", "--output=x"], "backfill: --to is required"),
         (["--from=1", "--to=2"], "backfill: --output is required"),
-        (["--from=2026-03-01T10:00:00", "--to=2", "--output=x"], "expected a time such as 2026-03-01T10:00:00Z"),
+        (
+            ["--from=2026-03-01T10:00:00", "--to=2", "--output=x"],
+            "expected a time such as 2026-03-01T10:00:00Z, 2026-03-01",
+        ),
         (["--from=yesterday", "--to=2", "--output=x"], "(Unix seconds), got 'yesterday'"),
+        (["--from=2026-02-30", "--to=2", "--output=x"], "got '2026-02-30'"),
+        (["--from=2026-W10-1", "--to=2", "--output=x"], "got '2026-W10-1'"),
         (["--from=nan", "--to=2", "--output=x"], "got 'nan'"),
         (["--from=-1", "--to=2", "--output=x"], "got '-1'"),
         (["--from=1e12", "--to=2", "--output=x"], "got '1e12'"),
@@ -230,15 +235,24 @@ def test_a_wrong_command_line(capsys: pytest.CaptureFixture[str], argv: list[str
     assert expected in capsys.readouterr().err
 
 
-def test_times_are_read() -> None:
-    """RFC 3339 with any offset, or Unix seconds."""
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("2026-03-01T11:00:00.5+01:00", START + 0.5),
+        ("2026-03-01T10:00:00Z", START),
+        ("2026-03-01 10:00Z", START),
+        (f"{START + 1}", START + 1.0),
+        # Ten hours before.
+        ("2026-03-01", START - 36_000.0),
+    ],
+)
+def test_times_are_read(written: str, expected: float) -> None:
+    """RFC 3339 with any offset, a date as its beginning in UTC, or Unix seconds."""
     from exporter.flags import read_flags  # noqa: PLC0415 - of this test only
 
-    flags = read_flags(
-        ["backfill", "--config.file=c", "--from=2026-03-01T11:00:00.5+01:00", f"--to={START + 1}", "--output=x"]
-    )
+    flags = read_flags(["backfill", "--config.file=c", f"--from={written}", "--to=2026-03-02", "--output=x"])
     assert isinstance(flags.command, Backfill)
-    assert (flags.command.begin, flags.command.end) == (START + 0.5, START + 1.0)
+    assert (flags.command.begin, flags.command.end) == (expected, START + 14 * 3600.0)
 
 
 class TestSpan:

@@ -46,7 +46,7 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         self.ledger = Ledger.open(folder)
-        shape = Shape(FAMILIES, Thresholds())
+        shape = Shape(FAMILIES)
         self.ingest = Ingest(self.ledger, FAMILIES, Thresholds(), Border(), handing_over=HandingOver(shape))
         self.without = Ingest(self.ledger, FAMILIES, Thresholds(), Border())
         self._read = 0

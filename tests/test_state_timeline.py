@@ -33,7 +33,7 @@ SAMPLES = 4 * 2 + 2 + 3
 def folder(tmp_path: Path) -> Path:
     """A state with three stays in its log, of which one receiver has the first."""
     with closing(Ledger.open(tmp_path)) as ledger:
-        writing = HandingOver(Shape(FAMILIES, Thresholds()))
+        writing = HandingOver(Shape(FAMILIES))
         ingest = Ingest(ledger, FAMILIES, Thresholds(), Border(), handing_over=writing)
         ledger.timeline.set_receivers({"remote_write/mimir": None, "/timeline": None}, START)
         for name in "abc":

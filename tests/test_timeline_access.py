@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import ssl
+import threading
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from tests.timeline_support import (
     RecordedEvents,
     Reply,
     Request,
+    in_turn,
     read_settings,
     recording_receiver,
     sending,
@@ -84,6 +86,18 @@ async def test_credentials(raw: dict[str, object], expected: str, caplog: pytest
     assert "status 400" in caplog.text
     assert "sesame" not in caplog.text
     assert expected not in caplog.text
+
+
+async def test_a_password_that_is_repeated_in_plain_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Though it was sent encoded; what else the receiver says is in the log where it names no secret."""
+    replies = in_turn(Reply(400, b"the password sesame is wrong"), Reply(400, b"a password is wrong"))
+    with recording_receiver(replies) as receiver:
+        settings = read_settings(receiver.url, basic_auth={"username": "me", "password": "sesame"})
+        async with sending(settings, FakeTime(NOW)) as sender:
+            await sender.send((LINE,))
+            await sender.send((LINE,))
+    assert "sesame" not in caplog.text
+    assert "a password is wrong" in caplog.text
 
 
 async def test_user_and_password_in_the_url() -> None:
@@ -155,7 +169,10 @@ async def attempt(url: str, tls: dict[str, object]) -> tuple[RecordedEvents, lis
 
 
 async def test_tls_trusts_whom_it_is_told_to(tmp_path: Path, ca: trustme.CA, caplog: pytest.LogCaptureFixture) -> None:
-    """A private authority by file, its name as configured; nobody else, unless all are trusted."""
+    """A private authority by file, its name as configured; nobody else, unless all are trusted.
+
+    Compliance: tls_handshake_failure.
+    """
     caplog.set_level(logging.INFO)
     authority, other = tmp_path / "ca.pem", tmp_path / "other.pem"
     ca.cert_pem.write_to_path(str(authority))
@@ -223,6 +240,24 @@ async def test_an_authority_that_changes_is_read_again(tmp_path: Path, ca: trust
             await sender.send((LINE,))
             await sender.send((LINE,))
     assert (events.codes, events.stored) == (["error", "error", "204", "204"], 2 * SAMPLES)
+
+
+async def test_certificates_are_read_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle of authorities takes a tenth of a second, in which no scrape would be answered; and it is read once."""
+    readers: list[threading.Thread] = []
+    real = httpx.create_ssl_context
+
+    def reading() -> ssl.SSLContext:
+        readers.append(threading.current_thread())
+        return real()
+
+    monkeypatch.setattr(httpx, "create_ssl_context", reading)
+    with recording_receiver() as receiver:
+        async with sending(read_settings(receiver.url), FakeTime(NOW)) as sender:
+            await sender.send((LINE,))
+            await sender.send((LINE,))
+    (reader,) = readers
+    assert reader is not threading.current_thread()
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,9 @@ NOW = 1_772_359_200.0
         (404, b"404 page not found", "refused"),
         (405, b"", "refused"),
         (415, b"", "refused"),
+        # Of the moment, but the protocol forbids to repeat at once after any 4xx but 429.
+        (408, b"", "refused"),
+        (425, b"", "refused"),
     ],
 )
 def test_each_answer_has_one_meaning(status: int, content: bytes, expected: Meaning) -> None:

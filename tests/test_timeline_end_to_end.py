@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -14,8 +15,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from msgspec import Struct
 
 from exporter.demo.hundredms_server import Faults
+from exporter.ledger.reading import look
+from exporter.ledger.timeline import rows_within
 from tests.live.process import Exporter, running_exporter
 from tests.live.receivers import Database, receiving_prometheus, victoria_metrics
 from tests.live.vendors import TOKEN, Vendors, simulated_vendors
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.live
 
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 FAST = {"batch_send_deadline": "100ms", "min_backoff": "20ms", "max_backoff": "100ms"}
 
 
@@ -47,16 +51,32 @@ def vendors(tmp_path_factory: pytest.TempPathFactory, now: float) -> Iterator[Ve
         yield running
 
 
-@pytest.fixture(scope="module")
-def expected(vendors: Vendors) -> Lines:
+class Told(Struct, frozen=True):
     """What the documents say, by the oracle."""
-    return expected_of(vendors)
+
+    #: Every line of every peer.
+    lines: Lines
+    #: By source how many reports there are: one a peer of 100ms, one a room of watchRTC.
+    reports: dict[str, float]
+
+    @property
+    def samples(self) -> int:
+        """Of all lines; verdicts and markers are sent beside them."""
+        return sum(map(len, self.lines.values()))
 
 
-def expected_of(vendors: Vendors) -> Lines:
-    """Every line of every peer."""
+@pytest.fixture(scope="module")
+def told(vendors: Vendors) -> Told:
+    """What those meetings were."""
+    return told_by(vendors)
+
+
+def told_by(vendors: Vendors) -> Told:
+    """Reads all documents."""
     calls = read_hundredms("meetings", vendors.session_rows(), vendors.peer_stats(), ("__internal_recorder",), {})
-    return expected_lines([*calls, *read_watchrtc("watch", vendors.rooms(), ())])
+    rooms = read_watchrtc("watch", vendors.rooms(), ())
+    reports = {"meetings": float(sum(len(call.peers) for call in calls)), "watch": float(len(rooms))}
+    return Told(expected_lines([*calls, *rooms]), reports)
 
 
 def configure(vendors: Vendors, folder: Path, *receivers: dict[str, object], **parts: object) -> Path:
@@ -106,13 +126,18 @@ def until(what: str, holds: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
-def everything_is_there(database: Database, expected: Lines, now: float) -> Callable[[], bool]:
+def ingested(exporter: Exporter, told: Told) -> bool:
+    """Whether every report is in the state; that nothing waits to be fetched may only mean that it is not known yet."""
+    lines = {source: f'reports_ingested_total{{source="{source}"}}' for source in told.reports}
+    return {source: gauge(exporter, line) for source, line in lines.items()} == told.reports
+
+
+def everything_is_there(database: Database, told: Told, now: float) -> Callable[[], bool]:
     """Whether a database has as many samples as there are."""
-    samples = sum(map(len, expected.values()))
 
     def holds() -> bool:
         database.flush()
-        return sum(map(len, stored(database, EVERYTHING, now).values())) >= samples
+        return sum(map(len, stored(database, EVERYTHING, now).values())) >= told.samples
 
     return holds
 
@@ -126,22 +151,23 @@ def running(config: Path, folder: Path) -> Iterator[Exporter]:
 
 @pytest.mark.parametrize("kind", ["prometheus", "victoria"])
 def test_a_call_of_two_hours_ago_is_there_as_it_was(
-    kind: str, vendors: Vendors, expected: Lines, tmp_path: Path, now: float
+    kind: str, vendors: Vendors, told: Told, tmp_path: Path, now: float
 ) -> None:
     """To the millisecond and the last digit, nothing before and nothing after; and nothing of it is there now."""
     start = receiving_prometheus if kind == "prometheus" else victoria_metrics
     with start(tmp_path / kind) as database:
         config = configure(vendors, tmp_path, {"url": database.url, "name": "one"})
         with running(config, tmp_path) as exporter:
-            exporter.until("all is sent", everything_is_there(database, expected, now))
-            exporter.until("all is acknowledged", lambda: waits(exporter) == 0)
+            exporter.until("all is ingested", lambda: ingested(exporter, told))
+            exporter.until("all is acknowledged", lambda: not kept_rows(tmp_path / "state"))
+            exporter.until("it shows", lambda: (waits(exporter), gauge(exporter, "timeline_bytes")) == (0, 0))
             sent = gauge(exporter, 'remote_write_samples_sent_total{remote="one"}')
-            exporter.until("the log is empty", lambda: gauge(exporter, "timeline_bytes") == 0)
+            exporter.until("all can be asked for", everything_is_there(database, told, now))
             assert exporter.stop() == 0
-        assert_same(stored(database, EVERYTHING, now), expected)
+        assert_same(stored(database, EVERYTHING, now), told.lines)
         assert database.at(EVERYTHING, now) == []
-        # Markers and verdicts are sent, too, but no sample more than once.
-        assert sent > sum(map(len, expected.values()))
+        # Markers and verdicts are sent, too.
+        assert sent > told.samples
         begin, end = round((now - 4 * 3600) * 1000), round(now * 1000)
         over = {
             frozenset(labels.items()): samples
@@ -153,8 +179,8 @@ def test_a_call_of_two_hours_ago_is_there_as_it_was(
         # A restart finds nothing to do.
         with running(config, tmp_path) as again:
             again.until_ready()
+            again.until("nothing waits", lambda: waits(again) == 0)
             assert gauge(again, 'remote_write_samples_sent_total{remote="one"}') == 0
-            assert waits(again) == 0
 
 
 class Gateway:
@@ -185,9 +211,7 @@ class Gateway:
         return Reply(answer.status_code, answer.content)
 
 
-def test_killed_while_sending_and_the_receiver_away(
-    vendors: Vendors, expected: Lines, tmp_path: Path, now: float
-) -> None:
+def test_killed_while_sending_and_the_receiver_away(vendors: Vendors, told: Told, tmp_path: Path, now: float) -> None:
     """First nobody is there; then it is killed before and after what it sent is stored; all arrives as it was."""
     gateway = Gateway()
     with recording_receiver(gateway) as front:
@@ -195,10 +219,8 @@ def test_killed_while_sending_and_the_receiver_away(
         config = configure(vendors, tmp_path, {"url": front.url, "name": "one", "queue_config": queue})
         with running(config, tmp_path) as exporter:
             exporter.until("it is refused", lambda: gauge(exporter, 'remote_write_up{remote="one"}') == 0)
-            exporter.until("all is ingested", lambda: gauge(exporter, 'source_backlog{source="meetings"}') == 0)
-            exporter.until("both polled", lambda: exporter.get("/-/ready").status_code == httpx.codes.OK)
-            waiting = waits(exporter)
-            assert waiting > sum(map(len, expected.values()))
+            exporter.until("all is ingested", lambda: ingested(exporter, told))
+            exporter.until("all waits", lambda: waits(exporter) > told.samples)
             assert gauge(exporter, 'remote_write_samples_failed_total{remote="one"}') > 0
             exporter.stop(signal.SIGKILL)
         with receiving_prometheus(tmp_path / "prometheus") as database:
@@ -211,9 +233,9 @@ def test_killed_while_sending_and_the_receiver_away(
             receiving_prometheus(tmp_path / "prometheus") as database,
         ):
             gateway.database = database
-            exporter.until("all is there", everything_is_there(database, expected, now))
+            exporter.until("all is there", everything_is_there(database, told, now))
             exporter.until("nothing waits", lambda: waits(exporter) == 0)
-            assert_same(stored(database, EVERYTHING, now), expected)
+            assert_same(stored(database, EVERYTHING, now), told.lines)
     # A stay is acknowledged when all of it is there: of what was sent before a kill, at most the request in hand was
     # sent again, and the stay that it goes on with.
     sent = [
@@ -243,7 +265,7 @@ def kill_at(gateway: Gateway, place: int, config: Path, folder: Path) -> None:
 
 
 def test_receivers_come_and_go_and_do_not_mind_each_other(
-    vendors: Vendors, expected: Lines, tmp_path: Path, now: float
+    vendors: Vendors, told: Told, tmp_path: Path, now: float
 ) -> None:
     """One always fails; one is added by a reload and gets what is still there; one is removed and leaves nothing."""
     with (
@@ -254,31 +276,30 @@ def test_receivers_come_and_go_and_do_not_mind_each_other(
         receivers: list[dict[str, object]] = [{"url": one.url, "name": "one"}, {"url": bad.url, "name": "bad"}]
         config = configure(vendors, tmp_path, *receivers)
         with running(config, tmp_path) as exporter:
-            exporter.until("the good one has all", everything_is_there(one, expected, now))
+            exporter.until("the good one has all", everything_is_there(one, told, now))
             exporter.until("nothing waits", lambda: waits(exporter) == 0)
-            assert waits(exporter, "bad") > sum(map(len, expected.values()))
+            exporter.until("all waits for the bad one", lambda: waits(exporter, "bad") > told.samples)
             configure(vendors, tmp_path, *receivers, {"url": two.url, "name": "two"})
             assert exporter.post("/-/reload").status_code == httpx.codes.OK
             # What the bad one keeps in the log is there for the new one.
-            exporter.until("the new one has all", everything_is_there(two, expected, now))
-            assert_same(stored(two, EVERYTHING, now), expected)
+            exporter.until("the new one has all", everything_is_there(two, told, now))
+            assert_same(stored(two, EVERYTHING, now), told.lines)
             configure(vendors, tmp_path, receivers[0])
             assert exporter.post("/-/reload").status_code == httpx.codes.OK
             exporter.until("the log is empty", lambda: gauge(exporter, "timeline_bytes") == 0)
             assert 'remote="bad"' not in exporter.page()
             assert gauge(exporter, 'remote_write_samples_sent_total{remote="one"}') > 0
-        assert_same(stored(one, EVERYTHING, now), expected)
+        assert_same(stored(one, EVERYTHING, now), told.lines)
 
 
 def test_a_prometheus_that_scrapes_the_page_stores_exactly_the_windows(
-    vendors: Vendors, expected: Lines, tmp_path: Path, now: float
+    vendors: Vendors, told: Told, tmp_path: Path, now: float
 ) -> None:
     """From a job of its own; the target stays up, and what was there long enough is gone from the page."""
-    config = configure(vendors, tmp_path, timeline={"endpoint": True, "expose_for": "8s"})
+    config = configure(vendors, tmp_path, timeline={"endpoint": True, "expose_for": "5s"})
     with running(config, tmp_path) as exporter:
-        exporter.until_ready()
-        waiting = waits(exporter, "/timeline")
-        assert waiting > sum(map(len, expected.values()))
+        exporter.until("all is ingested", lambda: ingested(exporter, told))
+        exporter.until("all waits", lambda: waits(exporter, "/timeline") > told.samples)
         assert "webrtc_timeline" not in exporter.page()
         job = {
             "job_name": "timeline",
@@ -288,7 +309,7 @@ def test_a_prometheus_that_scrapes_the_page_stores_exactly_the_windows(
             "static_configs": [{"targets": [exporter.address]}],
         }
         with receiving_prometheus(tmp_path / "prometheus", scrape=[job]) as database:
-            exporter.until("all is there", everything_is_there(database, expected, now))
+            exporter.until("all is there", everything_is_there(database, told, now))
             exporter.until("nothing waits", lambda: waits(exporter, "/timeline") == 0)
             exporter.until("the page is empty", lambda: "webrtc_timeline" not in exporter.get("/timeline").text)
             ups = [value for _, samples in database.raw("up", time.time(), 600) for _, value in samples]
@@ -296,7 +317,7 @@ def test_a_prometheus_that_scrapes_the_page_stores_exactly_the_windows(
         assert ups
         assert set(ups) == {1.0}
         own = {"job": "timeline", "instance": exporter.address}
-        assert_same(found, {relabelled(each, own): samples for each, samples in expected.items()})
+        assert_same(found, {relabelled(each, own): samples for each, samples in told.lines.items()})
 
 
 def relabelled(each: frozenset[tuple[str, str]], own: dict[str, str]) -> frozenset[tuple[str, str]]:
@@ -306,20 +327,28 @@ def relabelled(each: frozenset[tuple[str, str]], own: dict[str, str]) -> frozens
 
 def test_blocks_of_the_backfill_are_what_would_have_been_sent(tmp_path: Path, now: float) -> None:
     """From the state of a running exporter, which goes on undisturbed, and from files alone; promtool takes both."""
-    with simulated_vendors(tmp_path / "streams", now - 11_000.0, Faults()) as vendors:
-        expected = expected_of(vendors)
+    scenarios = ("good_call", "bad_uplink", "screen_share")
+    with simulated_vendors(tmp_path / "streams", now - 11_000.0, Faults(), scenarios) as vendors:
+        told = told_by(vendors)
         config = configure(vendors, tmp_path, timeline={"keep": "1d"})
         with running(config, tmp_path) as exporter:
-            exporter.until_ready()
-            exporter.until("all is ingested", lambda: gauge(exporter, 'source_backlog{source="meetings"}') == 0)
-            kept = gauge(exporter, "timeline_bytes")
-            assert kept > 0
+            exporter.until("all is ingested", lambda: ingested(exporter, told))
+            kept = kept_rows(tmp_path / "state")
+            assert kept
             written = backfilled(tmp_path / "state.om", config, now, f"--storage.path={tmp_path / 'state'}")
-            assert gauge(exporter, "timeline_bytes") == kept
-        assert_same(blocks(written, tmp_path / "from-state", now), expected)
+            assert kept_rows(tmp_path / "state") == kept
+            assert exporter.get("/-/healthy").status_code == httpx.codes.OK
+        assert_same(blocks(written, tmp_path / "from-state", now), told.lines)
         written = backfilled(tmp_path / "files.om", config, now, "--source=watch", str(vendors.folder))
-        of_files = {each: samples for each, samples in expected.items() if ("source", "watch") in each}
+        of_files = {each: samples for each, samples in told.lines.items() if ("source", "watch") in each}
         assert_same(blocks(written, tmp_path / "from-files", now), of_files)
+
+
+def kept_rows(state: Path) -> list[tuple[int, int]]:
+    """Row and samples of what the log holds, while the exporter goes on."""
+    return look(
+        state, lambda connection: [(row, samples) for row, samples, _ in rows_within(connection, 0.0, math.inf)]
+    )
 
 
 def backfilled(output: Path, config: Path, now: float, *more: str) -> Path:

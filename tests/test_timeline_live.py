@@ -21,7 +21,7 @@ from exporter.demo.media import record
 from exporter.demo.simulation import meeting
 from exporter.metrics.catalogue import FAMILIES
 from exporter.model import Peer, Report, SessionKey, Stream, Track, Window
-from exporter.quality import Thresholds, assess_peer
+from exporter.quality import Thresholds, judge_peer
 from exporter.sources.hundredms.facts import PeerFacts, SessionFacts
 from exporter.sources.hundredms.parser import parse_peer_stats
 from exporter.sources.watchrtc.reader import read_document
@@ -119,12 +119,12 @@ def expected_lines(sessions: Sequence[OracleSession]) -> Lines:
 
 def shaped(reports: Iterable[Report]) -> tuple[TimelineSeries, ...]:
     """All series of some reports."""
-    shape, thresholds = Shape(FAMILIES, Thresholds()), Thresholds()
+    shape, thresholds = Shape(FAMILIES), Thresholds()
     return tuple(
         each
         for report in reports
         for peer in report.peers
-        for each in shape.peer(report.session.key, peer, assess_peer(peer, thresholds)).series
+        for each in shape.peer(report.session.key, judge_peer(peer, thresholds)).series
     )
 
 
@@ -300,9 +300,9 @@ async def test_a_report_that_grows_goes_on_where_it_was(database: Database, now:
         end=(begin + 100_500) / 1000,
         streams=(replace(whole.streams[0], tracks=(Track(track_id="t", windows=windows[:10]),)),),
     )
-    shape, session = Shape(FAMILIES, Thresholds()), SessionKey("grown", "room", "session")
-    first = shape.peer(session, half, assess_peer(half, Thresholds()))
-    then = shape.peer(session, whole, assess_peer(whole, Thresholds()), first.sent)
+    shape, session = Shape(FAMILIES), SessionKey("grown", "room", "session")
+    first = shape.peer(session, judge_peer(half, Thresholds()))
+    then = shape.peer(session, judge_peer(whole, Thresholds()), first.sent)
     await push(database.url, first.series, now)
     await push(database.url, then.series, now)
     database.flush()

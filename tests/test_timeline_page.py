@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from exporter.metrics.catalogue import FAMILIES
 from exporter.timeline.openmetrics import text
 from exporter.timeline.page import MOST_SAMPLES, Page
+from exporter.timeline.series import TimelineSeries
 from tests.timeline_support import series
-
-if TYPE_CHECKING:
-    from exporter.timeline.series import TimelineSeries
 
 NOW = 1_772_359_200.0
 #: Unix milliseconds.
@@ -72,20 +69,25 @@ def test_what_would_be_too_old_is_not_there() -> None:
 
 
 def test_what_is_ahead_is_not_there() -> None:
-    """A sample in the future would move the end of a Prometheus' head."""
+    """A sample in the future would move the end of a Prometheus' head. It is counted, and does not come later."""
     page: Page[int] = Page(60.0, 7200.0)
     page.add(1, [line("a", 10, -59, -61)])
-    assert shown(page, NOW) == {"a": [10, -59]}
+    assert shown(page, NOW, counts=False) == {"a": [10, -59]}
+    first = page.read(NOW, counts=True)
+    assert (first.new, first.in_future) == (2, 1)
+    assert shown(page, NOW + 30.0) == {"a": [10, -59]}
+    assert page.read(NOW + 30.0, counts=True).in_future == 0
 
 
 def test_there_is_a_most_of_one_scrape() -> None:
     """What does not fit waits until something has left; a row larger than all comes alone."""
     page: Page[int] = Page(60.0, 1e9)
-    ages = tuple(float(age) for age in range(MOST_SAMPLES + 10, 0, -1))
-    assert page.add(1, [line("large", *ages)])
+    times = tuple(range(AT - MOST_SAMPLES - 10, AT))
+    assert page.add(1, [TimelineSeries(family=LOSS, labels=(), times=times, values=bytes(8 * len(times)))])
     assert page.room == 0
     assert not page.add(2, [line("b", 5)])
-    assert len(shown(page, NOW)["large"]) == MOST_SAMPLES + 10
+    (large,) = page.read(NOW, counts=True).series
+    assert large.times == times
     assert page.leave(NOW + 60.0) == 1
     assert page.room == MOST_SAMPLES
     assert page.add(2, [line("b", 5)])

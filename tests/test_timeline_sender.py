@@ -1,16 +1,17 @@
 """The sender against a real HTTP server that records requests.
 
 The checks of prometheus/compliance (remotewrite/sender) that apply to a sender of remote write 1.0 which pushes its own
-gauges are here, each under a test of its own; `Compliance:` names them. Those about scraping, counters, histograms,
-exemplars, metadata and protocol 2.0 do not apply.
+gauges are here and in the other tests of the timeline; `Compliance:` names them. Those about scraping, counters,
+histograms, exemplars, metadata and protocol 2.0 do not apply.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from email.utils import formatdate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -336,6 +337,23 @@ async def test_what_waits_grows_too_old() -> None:
     assert (events.stored, dict(events.given_up)) == (3, {"too_old": 1})
 
 
+async def test_what_was_made_ready_grows_too_old() -> None:
+    """It is made anew then; else it goes out as it is, and nothing is counted twice."""
+    events, world = RecordedEvents(), FakeTime(NOW)
+    batch = (line("a", 4000, 3550, 10),)
+    with recording_receiver() as receiver:
+        async with sending(read_settings(receiver.url, max_sample_age="1h"), world, events) as sender:
+            early, late = sender.pack(batch), sender.pack(batch)
+            assert events.given_up == {}
+            await sender.send(batch, early)
+            assert (events.stored, dict(events.given_up)) == (3, {"too_old": 1})
+            world.time += 60.0
+            await sender.send(batch, late)
+    first, second = receiver.requests
+    assert (first.body, first.samples, second.samples) == (early.body, 3, 2)
+    assert (events.stored, dict(events.given_up)) == (5, {"too_old": 3})
+
+
 async def test_a_connection_that_breaks_is_made_anew() -> None:
     """The sender goes on. Compliance: handle_connection_refused, sender_continues_after_errors."""
     events = RecordedEvents()
@@ -359,6 +377,27 @@ async def test_a_receiver_that_is_not_there_yet() -> None:
             await sent
     assert set(events.codes) == {"error"}
     assert (events.stored, events.given_up) == (0, {})
+
+
+async def test_a_name_that_nobody_knows_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As while a cluster starts. Compliance: dns_resolution_failure."""
+    known, asked = socket.getaddrinfo, []
+
+    def look_up(host: str | bytes | None, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401 - as it is declared
+        if host in {"receiver.invalid", b"receiver.invalid"}:
+            asked.append(host)
+            if len(asked) < 3:
+                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+            host = "127.0.0.1"
+        return known(host, *arguments, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    events, world = RecordedEvents(), FakeTime(NOW)
+    with recording_receiver() as receiver:
+        url = receiver.url.replace("127.0.0.1", "receiver.invalid")
+        async with sending(read_settings(url), world, events) as sender:
+            await sender.send((line(),))
+    assert (events.codes, events.stored) == (["error", "error", "204"], 3)
 
 
 async def test_a_silent_receiver_is_left() -> None:
@@ -387,7 +426,7 @@ async def test_a_silent_receiver_is_left() -> None:
         sending(read_settings(f"http://127.0.0.1:{port}/", remote_timeout="50ms"), world, events) as sender,
     ):
         sent = asyncio.create_task(sender.send((line(),)))
-        await asyncio.wait_for(failed.wait(), 30)
+        await asyncio.wait_for(failed.wait(), 120)
         sent.cancel()
         await asyncio.gather(sent, return_exceptions=True)
         dripping.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from exporter.pipeline.timeline import Timeline, handing_over
 from exporter.settings import TimelineSettings
 from exporter.sources.base import Delivery
 from exporter.timeline import payload
+from exporter.timeline.sender import Sender
 from exporter.values import Duration
 from tests.reports import START, audio, key, peer, report
 from tests.timeline_support import ACCEPTED, Reply, Request, in_turn, read_settings, recording_receiver
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exporter.remote_write_settings import RemoteWriteSettings
+    from exporter.timeline.batching import Batch
+    from exporter.timeline.sender import Packed
 
 pytestmark = pytest.mark.anyio
 
@@ -82,6 +86,10 @@ class Bench:
             await self.thread.run(self.ingest.commit, "prod", found, self.now)
         self.timeline.arrived()
 
+    def waits(self, name: str) -> bool:
+        """Whether something in the state waits for a receiver; what is shown may be of a moment ago."""
+        return bool(self.ledger.timeline.waiting(f"remote_write/{name}").rows)
+
     async def tick(self) -> None:
         """What the pipeline does every second."""
         await self.thread.run(self.timeline.keep_bounds, self.now)
@@ -111,7 +119,7 @@ def receiver_at(url: str, name: str = "", **queue: object) -> RemoteWriteSetting
 
 async def until(holds: Callable[[], object]) -> None:
     """Waits until something holds."""
-    async with asyncio.timeout(20.0):
+    async with asyncio.timeout(120.0):
         while not holds():  # noqa: ASYNC110 - what is waited for tells nobody
             await asyncio.sleep(0.005)
 
@@ -127,8 +135,9 @@ async def test_what_is_ingested_is_sent_and_acknowledged(bench: Bench) -> None:
         async with bench.at_work(bench.settings(receiver_at(receiver.url, "one"))):
             await bench.deliver("a", "b", "c")
             await until(lambda: bench.shows(f'remote_write_samples_sent_total{{remote="one"}} {3.0 * SAMPLES}'))
-            await until(lambda: bench.shows('remote_write_queue_samples{remote="one"} 0.0'))
+            await until(lambda: not bench.waits("one"))
             await bench.tick()
+            assert bench.shows('remote_write_queue_samples{remote="one"} 0.0')
         assert peers_of(receiver.requests) == ["a", "b", "c"]
         labels = receiver.requests[0].series[0][0]
         assert (labels["job"], labels["instance"]) == ("webrtc-quality-exporter", "shard-0")
@@ -153,7 +162,7 @@ async def test_nothing_goes_before_the_receivers_have_their_places(bench: Bench)
 
 
 async def test_requests_are_filled_over_several_rows(bench: Bench) -> None:
-    """What waits goes out in as few requests as allowed, none larger."""
+    """What waits goes out in as few requests as allowed, none larger. Compliance: size_based_flush."""
     with recording_receiver() as receiver:
         settings = bench.settings(receiver_at(receiver.url, "one", max_samples_per_send=50, capacity=100))
         async with bench.at_work(bench.settings(keep=Duration(60))):
@@ -163,16 +172,51 @@ async def test_requests_are_filled_over_several_rows(bench: Bench) -> None:
     assert [each.samples for each in receiver.requests] == [50, 50, 50, 10 * SAMPLES - 150]
 
 
-async def test_little_waits_for_more(bench: Bench) -> None:
-    """For `batch_send_deadline`: what comes meanwhile shares the request."""
-    with recording_receiver() as receiver:
-        settings = bench.settings(receiver_at(receiver.url, "one", batch_send_deadline="300ms"))
+async def test_the_next_request_is_made_ready_meanwhile(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one is under way, so that neither side waits for the other; it is sent after that one only."""
+    made: list[str] = []
+    under_way = threading.Event()
+    real = Sender.pack
+
+    def pack(self: Sender, batch: Batch) -> Packed:
+        made.extend(labels["peer_id"] for labels in (dict(each.labels) for each in batch[:1]))
+        return real(self, batch)
+
+    def answer(_: Request) -> Reply:
+        assert under_way.wait(120.0)
+        return ACCEPTED
+
+    monkeypatch.setattr(Sender, "pack", pack)
+    with recording_receiver(answer) as receiver:
+        settings = bench.settings(receiver_at(receiver.url, "one", max_samples_per_send=SAMPLES))
         async with bench.at_work(settings):
+            await bench.deliver("a", "b", "c")
+            await until(lambda: made == ["a", "b"] and receiver.requests)
+            assert peers_of(receiver.requests) == ["a"]
+            under_way.set()
+            await until(lambda: peers_of(receiver.requests) == ["a", "b", "c"])
+        assert made == ["a", "b", "c"]
+
+
+async def test_little_waits_for_more(bench: Bench) -> None:
+    """For `batch_send_deadline`: what comes meanwhile shares the request; then it goes alone.
+
+    Compliance: time_based_flush.
+    """
+    with recording_receiver() as receiver:
+        patient = receiver_at(receiver.url, "one", batch_send_deadline="1h", max_samples_per_send=2 * SAMPLES)
+        async with bench.at_work(bench.settings(patient)):
             await bench.deliver("a")
+            (sending,) = bench.timeline._sendings  # noqa: SLF001 - nothing else tells what is in hand
+            await until(lambda: sending.read.id == 1)
+            assert not receiver.requests
             await bench.deliver("b")
             await until(lambda: receiver.requests)
-    assert peers_of(receiver.requests) == ["a", "b"]
-    assert len(receiver.requests) == 1
+            assert peers_of(receiver.requests) == ["a", "b"]
+            await until(lambda: not bench.waits("one"))
+        async with bench.at_work(bench.settings(receiver_at(receiver.url, "one", batch_send_deadline="50ms"))):
+            await bench.deliver("c")
+            await until(lambda: peers_of(receiver.requests) == ["a", "b", "c"])
 
 
 async def test_one_that_fails_does_not_hold_up_the_others(bench: Bench) -> None:
@@ -183,6 +227,7 @@ async def test_one_that_fails_does_not_hold_up_the_others(bench: Bench) -> None:
             await bench.deliver("a", "b")
             await until(lambda: len(peers_of(good.requests)) == 2)
             await until(lambda: len(bad.requests) > 3)
+            await until(lambda: not bench.waits("good"))
             await bench.tick()
             assert bench.shows('remote_write_up{remote="bad"} 0.0')
             assert bench.shows(f'remote_write_queue_samples{{remote="bad"}} {2.0 * SAMPLES}')
@@ -205,14 +250,14 @@ async def test_what_was_not_acknowledged_is_sent_by_whoever_comes_next(bench: Be
     def answer(request: Request) -> Reply | None:
         if peers_of([request]) == ["c"] and not go_on.is_set():
             loop.call_soon_threadsafe(entered.set)
-            asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(20.0)
+            asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(120.0)
         return ACCEPTED
 
     with recording_receiver(answer) as receiver:
         settings = bench.settings(receiver_at(receiver.url, "one", max_samples_per_send=SAMPLES))
         async with bench.at_work(settings):
             await bench.deliver("a", "b", "c", "d")
-            await asyncio.wait_for(entered.wait(), 20.0)
+            await asyncio.wait_for(entered.wait(), 120.0)
         go_on.set()
         async with bench.at_work(settings):
             await until(lambda: "d" in peers_of(receiver.requests))
@@ -240,21 +285,22 @@ async def test_a_row_that_cannot_be_read_costs_itself(bench: Bench, caplog: pyte
 
 
 async def test_past_its_bounds_the_queue_drops_the_oldest(bench: Bench) -> None:
-    """And counts it for whoever did not have it; what is in hand is not dropped."""
+    """And counts it for whoever did not have it; what is in hand, under way and made ready, is not dropped."""
     with recording_receiver(in_turn(Reply(503))) as receiver:
         small = receiver_at(receiver.url, "one", max_samples_per_send=SAMPLES, capacity=1)
         settings = bench.settings(small, max_age=Duration(1000))
         async with bench.at_work(settings):
-            await bench.deliver("a", "b", "c")
-            await until(lambda: len(receiver.requests) > 1)
+            await bench.deliver("a", "b", "c", "d")
+            (sending,) = bench.timeline._sendings  # noqa: SLF001 - nothing else tells what is in hand
+            await until(lambda: len(receiver.requests) > 1 and sending.read.id == 2)
             bench.now += 1001.0
-            await bench.deliver("d")
+            await bench.deliver("e")
             await bench.tick()
             lost = f'remote_write_samples_dropped_total{{reason="too_old",remote="one"}} {2.0 * SAMPLES}'
             assert bench.shows(lost)
             receiver.answer = in_turn(ACCEPTED)
-            await until(lambda: "d" in peers_of(receiver.requests))
-        assert list(dict.fromkeys(peers_of(receiver.requests))) == ["a", "d"]
+            await until(lambda: "e" in peers_of(receiver.requests))
+        assert list(dict.fromkeys(peers_of(receiver.requests))) == ["a", "b", "e"]
         assert bench.shows(lost)
 
 
@@ -265,16 +311,31 @@ async def test_receivers_come_and_go_with_the_configuration(bench: Bench) -> Non
         async with bench.at_work(bench.settings(one, keep=Duration(3600))):
             await bench.deliver("a")
             await until(lambda: peers_of(first.requests) == ["a"])
-            await until(lambda: bench.shows('remote_write_queue_samples{remote="one"} 0.0'))
+            await until(lambda: not bench.waits("one"))
         async with bench.at_work(bench.settings(two, one, keep=Duration(3600))):
             await until(lambda: peers_of(second.requests) == ["a"])
             await bench.deliver("b")
             await until(lambda: peers_of(first.requests) == ["a", "b"])
             await until(lambda: peers_of(second.requests) == ["a", "b"])
         async with bench.at_work(bench.settings()):
-            await until(lambda: bench.ledger.timeline.place("remote_write/one") is None)
-            await bench.tick()
-            assert await bench.thread.run(bench.ledger.timeline.size) == 0
+            async with asyncio.timeout(120.0):
+                while await bench.thread.run(bench.ledger.timeline.size):
+                    await bench.tick()
+        assert bench.ledger.timeline.place("remote_write/one") is None
+
+
+async def test_one_that_gets_another_name_or_address_loses_nothing(bench: Bench) -> None:
+    """What waits for it is still there for the new name; under its old name it goes on at another address."""
+    with recording_receiver(in_turn(Reply(503))) as first, recording_receiver() as second:
+        async with bench.at_work(bench.settings(receiver_at(first.url, "one"))):
+            await bench.deliver("a", "b")
+            await until(lambda: first.requests)
+        async with bench.at_work(bench.settings(receiver_at(first.url, "other"))):
+            await until(lambda: bench.ledger.timeline.place("remote_write/other"))
+            await bench.deliver("c")
+        async with bench.at_work(bench.settings(receiver_at(second.url, "other"))):
+            await until(lambda: peers_of(second.requests) == ["a", "b", "c"])
+        assert bench.ledger.timeline.place("remote_write/one") is None
 
 
 async def test_a_state_that_cannot_be_written_for_a_while_stops_nothing(
@@ -365,3 +426,24 @@ async def test_the_page_shows_what_waits_and_forgets_it(bench: Bench, monkeypatc
         assert await bench.thread.run(bench.ledger.timeline.place, "/timeline") == bench.ledger.timeline.end()
     async with bench.at_work(bench.settings()):
         assert await bench.timeline.scrape(open_metrics=True, compressed=True, by_prometheus=True) is None
+
+
+async def test_the_page_counts_what_it_never_shows(bench: Bench) -> None:
+    """By reason, once: what is ahead, and what is older than the window of the Prometheus that reads."""
+
+    async def dropped(reason: str) -> bool:
+        body = await bench.timeline.scrape(open_metrics=False, compressed=False, by_prometheus=True)
+        assert body is not None
+        assert b"webrtc" not in b"".join(body.chunks)
+        return bench.shows(f'remote_write_samples_dropped_total{{reason="{reason}",remote="/timeline"}} 12.0')
+
+    async with bench.at_work(bench.settings(endpoint=True)):
+        await until(lambda: bench.ledger.timeline.place("/timeline"))
+        bench.now = START - 3600.0
+        await bench.deliver("a")
+        assert await dropped("in_future")
+        assert await dropped("in_future")
+        bench.now = START + 86_400.0
+        await bench.deliver("b")
+        assert await dropped("too_old")
+        assert await dropped("too_old")

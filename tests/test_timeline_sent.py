@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from exporter.metrics.catalogue import FAMILIES
 from exporter.model import Peer, Stream, Track
-from exporter.quality import Thresholds, assess_peer
+from exporter.quality import Thresholds, judge_peer
 from exporter.timeline.sent import Sent, SentSpan, only_new
 from exporter.timeline.shape import Shape, Timeline
 from tests.test_timeline_shape import KEY, SEND_AUDIO, T0, lines, peer, stream, window
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from exporter.model import Window
 
-SHAPE = Shape(FAMILIES, Thresholds())
+SHAPE = Shape(FAMILIES)
 
 
 def handed_over(*reports: Peer) -> list[Timeline]:
@@ -31,7 +31,7 @@ def handed_over(*reports: Peer) -> list[Timeline]:
     kept: bytes | None = None
     for report in reports:
         sent = None if kept is None else msgspec.msgpack.decode(kept, type=Sent)
-        found.append(SHAPE.peer(KEY, report, assess_peer(report, Thresholds()), sent))
+        found.append(SHAPE.peer(KEY, judge_peer(report, Thresholds()), sent))
         kept = msgspec.msgpack.encode(found[-1].sent)
     return found
 

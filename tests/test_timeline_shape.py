@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from exporter.metrics.catalogue import FAMILIES, catalogue
 from exporter.model import Peer, SessionKey, Stream, Summary, Track, Window
-from exporter.quality import Thresholds, assess_peer
+from exporter.quality import Thresholds, judge_peer
 from exporter.timeline.lines import Span, level_line, milliseconds, spans, windows_line
 from exporter.timeline.shape import Shape, Timeline
 from exporter.timeline.verdict_line import JudgedSpans, verdict_windows
@@ -54,7 +54,7 @@ def peer(*streams: Stream, start: float | None = 0.0, end: float | None = 60.0, 
 
 def shaped(of: Peer, *, per_track: bool = False) -> Timeline:
     """What is handed over of a peer that nothing was handed over of."""
-    return Shape(catalogue(per_track=per_track), Thresholds()).peer(KEY, of, assess_peer(of, Thresholds()))
+    return Shape(catalogue(per_track=per_track)).peer(KEY, judge_peer(of, Thresholds()))
 
 
 def lines(of: Timeline) -> dict[str, dict[tuple[str, ...], Samples]]:

@@ -8,7 +8,7 @@ from exporter.ledger.reading import look
 from exporter.ledger.timeline import rows_within
 from exporter.pipeline.handing_over import longest_first
 from exporter.pipeline.ingest import Committed
-from exporter.quality import assess_peer
+from exporter.quality import judge_peer
 from exporter.sources.base import Receipt
 from exporter.timeline import payload
 from exporter.timeline.shape import Shape
@@ -67,7 +67,7 @@ class Documents:
         self._spool = spool
         self._border = border
         self._thresholds = thresholds
-        self._shape = Shape(families, thresholds)
+        self._shape = Shape(families)
 
     def commit(self, source: str, delivery: Delivery) -> Committed:
         """Shapes the peers of a delivery; each counts as new."""
@@ -79,10 +79,10 @@ class Documents:
 
     def _shaped(self, report: Report) -> Iterator[TimelineSeries]:
         sent: dict[str, Sent] = {}
-        stays = [(peer, assess_peer(peer, self._thresholds)) for peer in report.peers]
-        for peer, assessment in longest_first(stays):
-            shaped = self._shape.peer(report.session.key, peer, assessment, sent.get(peer.peer_id))
-            sent[peer.peer_id] = shaped.sent
+        for judged in longest_first([judge_peer(peer, self._thresholds) for peer in report.peers]):
+            peer_id = judged.peer.peer_id
+            shaped = self._shape.peer(report.session.key, judged, sent.get(peer_id))
+            sent[peer_id] = shaped.sent
             yield from shaped.series
 
 

@@ -35,8 +35,10 @@ class Span(Struct, frozen=True):
             message = f"--to: expected a time after --from ({moment(self.begin)}), got {moment(self.end)}"
             raise SpanError(message)
         if self.end > now - SAFE_SECONDS:
+            # To the second, as somebody may well type it.
+            latest = moment((now - SAFE_SECONDS) // 1)
             message = (
-                f"--to: expected a time three hours ago or earlier ({moment(now - SAFE_SECONDS)}), got"
+                f"--to: expected a time three hours ago or earlier ({latest}), got"
                 f" {moment(self.end)}: with a block that is newer, a Prometheus throws away at its next start what it"
                 " scraped itself up to the end of that block; what is newer comes by remote write"
             )

@@ -12,10 +12,12 @@ from exporter.timeline.remembered import decode_sent, encode_sent
 from exporter.timeline.series import count
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from exporter.ledger import SeenPeer, Transaction
-    from exporter.model import Peer, SessionKey
+    from exporter.model import SessionKey
     from exporter.pipeline.sieve import Sifted, Stay
-    from exporter.quality import PeerAssessment
+    from exporter.quality import JudgedPeer
     from exporter.timeline.sent import Sent
     from exporter.timeline.series import TimelineSeries
     from exporter.timeline.shape import Shape
@@ -34,11 +36,11 @@ class HandingOver:
             the stays, each with what is to be remembered of it.
         """
         sent: dict[str, Sent] = {}
-        for peer, assessment in longest_first([(stay.peer, stay.assessment) for stay in sifted.stays]):
-            peer_id = peer.peer_id
+        for judged in longest_first([stay.judged for stay in sifted.stays]):
+            peer_id = judged.peer.peer_id
             if peer_id not in sent:
                 sent[peer_id] = decode_sent(sifted.sent.get(peer_id, ()))
-            shaped = self._shape.peer(key, peer, assessment, sent[peer_id])
+            shaped = self._shape.peer(key, judged, sent[peer_id])
             sent[peer_id] = shaped.sent
             _append(transaction, shaped.series)
         # What was handed over of a peer is remembered with each of its stays that may grow.
@@ -55,7 +57,7 @@ def _append(transaction: Transaction, series: tuple[TimelineSeries, ...]) -> Non
         transaction.add_to_timeline(first, last, count(series), payload.encode(series))
 
 
-def longest_first(stays: list[tuple[Peer, PeerAssessment]]) -> list[tuple[Peer, PeerAssessment]]:
+def longest_first(stays: Sequence[JudgedPeer]) -> list[JudgedPeer]:
     """Of each peer the stay that gives its gauges comes first: where stays overlap, it is the one that is shown."""
-    longest = {(each.peer_id, each.stay) for each in longest_stays(assessment for _, assessment in stays)}
-    return sorted(stays, key=lambda stay: (stay[0].peer_id, stay[0].stay) not in longest)
+    longest = {(each.peer_id, each.stay) for each in longest_stays(stay.assessment for stay in stays)}
+    return sorted(stays, key=lambda stay: (stay.peer.peer_id, stay.peer.stay) not in longest)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from exporter.pipeline.ledger_thread import LedgerThread
     from exporter.pipeline.sending_events import SendingEvents
     from exporter.remote_write_settings import RemoteWriteSettings
+    from exporter.timeline.outbox import Cut
+    from exporter.timeline.sender import Packed
     from exporter.timeline.series import TimelineSeries
 
 logger = logging.getLogger(__name__)
@@ -103,14 +105,29 @@ class Sending:
         outbox: Outbox[Place] = Outbox(self._queue.max_samples_per_send)
         place = await self._thread.run(self._ledger.timeline.place, self.key)
         self.read = Place() if place is None else place
-        while True:
-            await self._fill(outbox)
-            # Away from the event loop, which answers scrapes meanwhile.
-            cut = await asyncio.to_thread(outbox.cut)
-            if cut.batch:
-                await sender.send(cut.batch)
-            if cut.complete is not None:
-                await self._thread.run(self._acknowledge, cut.complete)
+        # One request is made ready while the one before it is under way: else each side would wait for the other.
+        ahead = asyncio.create_task(self._next(outbox, sender))
+        try:
+            while True:
+                cut, packed = await ahead
+                ahead = asyncio.create_task(self._next(outbox, sender))
+                if cut.batch:
+                    await sender.send(cut.batch, packed)
+                if cut.complete is not None:
+                    await self._thread.run(self._acknowledge, cut.complete)
+        finally:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+
+    async def _next(self, outbox: Outbox[Place], sender: Sender) -> tuple[Cut[Place], Packed]:
+        await self._fill(outbox)
+
+        def cut_and_pack() -> tuple[Cut[Place], Packed]:
+            cut = outbox.cut()
+            return cut, sender.pack(cut.batch)
+
+        # Away from the event loop, which answers scrapes meanwhile.
+        return await asyncio.to_thread(cut_and_pack)
 
     async def _fill(self, outbox: Outbox[Place]) -> None:
         """Reads ahead until there is enough for a request, or what there is has waited long enough."""

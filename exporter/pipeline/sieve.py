@@ -10,22 +10,31 @@ from msgspec import Struct
 
 from exporter.ledger import SeenPeer
 from exporter.metrics.counts import CountRules, Increments, grown, highest, sample_rejections
-from exporter.model import Peer, Report
 from exporter.pipeline.growth import decode_growth, encode_growth
-from exporter.quality import PeerAssessment, Thresholds, assess_peer
+from exporter.quality import JudgedPeer, PeerAssessment, Thresholds, judge_peer
 
 if TYPE_CHECKING:
     from exporter.ledger import Transaction
+    from exporter.model import Peer, Report
 
 
 class Stay(Struct, frozen=True):
     """One peer's stay that adds something."""
 
-    peer: Peer
-    assessment: PeerAssessment
+    judged: JudgedPeer
     seen: SeenPeer
     increments: Increments
     is_new: bool
+
+    @property
+    def peer(self) -> Peer:
+        """The stay as it was reported."""
+        return self.judged.peer
+
+    @property
+    def assessment(self) -> PeerAssessment:
+        """What the rules say of it."""
+        return self.judged.assessment
 
 
 class Sifted(Struct, frozen=True, kw_only=True):
@@ -94,8 +103,8 @@ class Sieve:
         windows = sum(len(track.windows) for stream in peer.streams for track in stream.tracks)
         if known is not None and (known.fingerprint == fingerprint or windows <= known.windows or not known.counted):
             return None
-        assessment = assess_peer(peer, self._thresholds)
-        adds = self._rules.peer(report.session.key, peer, assessment)
+        judged = judge_peer(peer, self._thresholds)
+        adds = self._rules.peer(report.session.key, peer, judged.assessment)
         if len(report.peers) == 1:
             # What was left out grows with the statistics, and is not to be counted again with them.
             adds.growing.update(sample_rejections(report))
@@ -106,8 +115,8 @@ class Sieve:
         counted = b"" if adds.growing and not windows else encode_growth(in_all)
         seen = SeenPeer(fingerprint, windows, counted, b"" if known is None else known.sent)
         if known is None:
-            return Stay(peer, assessment, seen, {**adds.once, **adds.growing}, is_new=True)
-        return Stay(peer, assessment, seen, grown(before, adds.growing), is_new=False)
+            return Stay(judged, seen, {**adds.once, **adds.growing}, is_new=True)
+        return Stay(judged, seen, grown(before, adds.growing), is_new=False)
 
 
 def end(report: Report) -> float | None:

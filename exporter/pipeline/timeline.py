@@ -30,7 +30,7 @@ _PAUSE: Final = 1.0
 
 def handing_over(settings: Settings, families: Sequence[Family]) -> HandingOver | None:
     """What writes the timeline while ingesting; None where nobody is there to take it."""
-    return HandingOver(Shape(families, settings.quality)) if settings.has_timeline else None
+    return HandingOver(Shape(families)) if settings.has_timeline else None
 
 
 class Timeline:

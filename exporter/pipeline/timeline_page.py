@@ -59,6 +59,8 @@ class TimelinePage:
             self._events.sent(shown.new, max((each.times[-1] for each in shown.series), default=0))
             if shown.too_old:
                 self._events.dropped("too_old", shown.too_old)
+            if shown.in_future:
+                self._events.dropped("in_future", shown.in_future)
         return shown
 
     def render(self, shown: Shown, *, open_metrics: bool) -> bytes:

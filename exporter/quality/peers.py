@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
+from exporter.model import Peer
 from exporter.quality.arithmetic import quotient, total
 from exporter.quality.assessment import PeerAssessment
 from exporter.quality.mos import peer_estimated_mos
 from exporter.quality.stays import ended_at, lasted_seconds
-from exporter.quality.streams import identity, judge_stream
+from exporter.quality.streams import JudgedStream, identity, judge_stream
 from exporter.quality.verdicts import Judgement, Measures, judge, levels, seconds_of, worst, worst_levels
 
 if TYPE_CHECKING:
-    from exporter.model import Peer
-    from exporter.quality.streams import JudgedStream
     from exporter.quality.thresholds import Thresholds
     from exporter.quality.verdicts import Levels
 
 
+class JudgedPeer(Struct, frozen=True):
+    """One stay of a peer, what the rules say of it, and how they came to that."""
+
+    peer: Peer
+    assessment: PeerAssessment
+    #: Ordered by direction, kind, track type and rid.
+    streams: Sequence[JudgedStream]
+
+
 def assess_peer(peer: Peer, thresholds: Thresholds) -> PeerAssessment:
     """Assesses one stay of a peer. Its streams come ordered by direction, kind, track type and rid."""
+    return judge_peer(peer, thresholds).assessment
+
+
+def judge_peer(peer: Peer, thresholds: Thresholds) -> JudgedPeer:
+    """Assesses one stay of a peer, for those who need its windows as well: merged and judged, they cost the most."""
     duration = lasted_seconds(peer.start, peer.end, peer.duration_seconds)
     judged = [judge_stream(stream, duration, thresholds) for stream in sorted(peer.streams, key=identity)]
     streams = tuple(each.assessment for each in judged)
@@ -33,7 +49,7 @@ def assess_peer(peer: Peer, thresholds: Thresholds) -> PeerAssessment:
     classified = total(spent for at, spent in times.items() if at.verdict != "unclassified")
     measured = classified if times else _summed_up_seconds(media, duration)
     judgement = judge(times, means, measured, thresholds)
-    return PeerAssessment(
+    assessment = PeerAssessment(
         peer_id=peer.peer_id,
         stay=peer.stay,
         start=peer.start,
@@ -50,6 +66,7 @@ def assess_peer(peer: Peer, thresholds: Thresholds) -> PeerAssessment:
         verdict=judgement.verdict,
         reason=judgement.reason,
     )
+    return JudgedPeer(peer, assessment, judged)
 
 
 def _summed_up_seconds(media: Levels, duration: float | None) -> float:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
+from exporter.model import Stream
 from exporter.quality.arithmetic import percentile_95, quotient, total, weighted_mean
 from exporter.quality.assessment import MeasuredSeconds, StreamAssessment, VerdictSeconds
 from exporter.quality.verdicts import (
@@ -21,14 +23,13 @@ from exporter.quality.verdicts import (
     seconds_of,
     worst,
 )
-from exporter.quality.windows import flowing_frame_rate, merge_tracks
+from exporter.quality.windows import MergedWindow, flowing_frame_rate, merge_tracks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
-    from exporter.model import Stream, Summary
+    from exporter.model import Summary
     from exporter.quality.thresholds import Thresholds
-    from exporter.quality.windows import MergedWindow
 
 
 #: Direction, kind, track type and rid: what tells the streams of a peer apart, and their order.
@@ -38,11 +39,16 @@ StreamIdentity: TypeAlias = tuple[str, str, str, str]
 class JudgedStream(Struct, frozen=True, kw_only=True):
     """A stream's assessment, and what its peer's verdict needs of it."""
 
+    stream: Stream
     assessment: StreamAssessment
-    #: Stream time by the judgement of its windows; empty where the vendor gives no time series.
-    times: dict[Judgement, float]
     #: How bad each cause is over the whole stay.
     means: Levels
+    #: The windows of its tracks together, ordered by time, and the judgement of each; empty where the vendor gives no
+    #: time series.
+    windows: Sequence[MergedWindow] = ()
+    judgements: Sequence[Judgement] = ()
+    #: Stream time by the judgement of its windows.
+    times: Mapping[Judgement, float] = {}
 
 
 def identity(stream: Stream | StreamAssessment) -> StreamIdentity:
@@ -64,13 +70,13 @@ def judge_stream(stream: Stream, duration_seconds: float | None, thresholds: Thr
     if stream.summary is not None:
         return _by_summary(stream, stream.summary, duration_seconds or 0.0, thresholds)
     return JudgedStream(
+        stream=stream,
         assessment=StreamAssessment(
             direction=stream.direction,
             kind=stream.kind,
             track_type=stream.track_type,
             rid=stream.rid,
         ),
-        times={},
         means=UNMEASURED,
     )
 
@@ -94,7 +100,8 @@ def _by_windows(stream: Stream, windows: Sequence[MergedWindow], thresholds: Thr
         freezes_per_minute=quotient(total(count for count, _ in freezes), _seconds(freezes) / 60),
     )
     mean_levels = levels(means, thresholds, stream.track_type)
-    times = _times(windows, stream, thresholds)
+    judgements = [judge_window(window, thresholds, stream.track_type) for window in windows]
+    times = _times(windows, judgements)
     seconds = _verdict_seconds(times)
     judgement = judge(times, mean_levels, total((seconds.good, seconds.fair, seconds.poor)), thresholds)
     assessment = StreamAssessment(
@@ -124,7 +131,14 @@ def _by_windows(stream: Stream, windows: Sequence[MergedWindow], thresholds: Thr
         verdict=judgement.verdict,
         reason=judgement.reason,
     )
-    return JudgedStream(assessment=assessment, times=times, means=mean_levels)
+    return JudgedStream(
+        stream=stream,
+        assessment=assessment,
+        means=mean_levels,
+        windows=windows,
+        judgements=judgements,
+        times=times,
+    )
 
 
 def _by_summary(stream: Stream, summary: Summary, duration: float, thresholds: Thresholds) -> JudgedStream:
@@ -161,7 +175,7 @@ def _by_summary(stream: Stream, summary: Summary, duration: float, thresholds: T
         verdict=judgement.verdict,
         reason=judgement.reason,
     )
-    return JudgedStream(assessment=assessment, times={}, means=mean_levels)
+    return JudgedStream(stream=stream, assessment=assessment, means=mean_levels)
 
 
 def _measured(
@@ -175,10 +189,10 @@ def _seconds(measured: Sequence[tuple[float, float]]) -> float:
     return total(seconds for _, seconds in measured)
 
 
-def _times(windows: Sequence[MergedWindow], stream: Stream, thresholds: Thresholds) -> dict[Judgement, float]:
+def _times(windows: Sequence[MergedWindow], judgements: Sequence[Judgement]) -> dict[Judgement, float]:
     spent: defaultdict[Judgement, list[float]] = defaultdict(list)
-    for window in windows:
-        spent[judge_window(window, thresholds, stream.track_type)].append(window.seconds)
+    for window, judgement in zip(windows, judgements, strict=True):
+        spent[judgement].append(window.seconds)
     return {judgement: total(seconds) for judgement, seconds in spent.items()}
 
 

@@ -8,7 +8,7 @@ from exporter.model import Track, Window
 from exporter.quality.arithmetic import mean, total
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from exporter.model import Summary
 
@@ -62,16 +62,16 @@ def _merge(end: float, parts: Sequence[Window]) -> MergedWindow:
         return _widen(parts[0])
     return MergedWindow(
         end=end,
-        seconds=max(part.seconds for part in parts),
-        throughput_bytes_per_second=_sum(part.throughput_bytes_per_second for part in parts),
-        packet_loss_ratio=_mean(part.packet_loss_ratio for part in parts),
-        jitter_seconds=_mean(part.jitter_seconds for part in parts),
-        round_trip_time_seconds=_mean(part.round_trip_time_seconds for part in parts),
-        frames_per_second=_mean(part.frames_per_second for part in parts),
-        freezes=_sum(part.freezes for part in parts),
-        concealed_samples=_sum(part.concealed_samples for part in parts),
-        concealment_watched_seconds=total(part.seconds for part in parts if part.concealed_samples is not None),
-        flowing_frames_per_second=_mean(flowing_frame_rate(part) for part in parts),
+        seconds=max([part.seconds for part in parts]),
+        throughput_bytes_per_second=_sum([part.throughput_bytes_per_second for part in parts]),
+        packet_loss_ratio=_mean([part.packet_loss_ratio for part in parts]),
+        jitter_seconds=_mean([part.jitter_seconds for part in parts]),
+        round_trip_time_seconds=_mean([part.round_trip_time_seconds for part in parts]),
+        frames_per_second=_mean([part.frames_per_second for part in parts]),
+        freezes=_sum([part.freezes for part in parts]),
+        concealed_samples=_sum([part.concealed_samples for part in parts]),
+        concealment_watched_seconds=total([part.seconds for part in parts if part.concealed_samples is not None]),
+        flowing_frames_per_second=_mean([flowing_frame_rate(part) for part in parts]),
     )
 
 
@@ -96,10 +96,12 @@ def flowing_frame_rate(of: Window | Summary) -> float | None:
     return None if of.throughput_bytes_per_second == 0 else of.frames_per_second
 
 
-def _sum(values: Iterable[float | None]) -> float | None:
+def _sum(values: list[float | None]) -> float | None:
     there = [value for value in values if value is not None]
-    return total(there) if there else None
+    # Most kinds of media lack some metric: nothing and one alone need no arithmetic.
+    return total(there) if len(there) > 1 else there[0] if there else None
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
-    return mean([value for value in values if value is not None])
+def _mean(values: list[float | None]) -> float | None:
+    there = [value for value in values if value is not None]
+    return mean(there) if len(there) > 1 else there[0] if there else None

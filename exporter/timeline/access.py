@@ -90,6 +90,10 @@ class Access:
             self._context_stamps = stamps
         return self._context
 
+    def has_changed(self) -> bool:
+        """Whether the next `context` has to be made first, which takes a tenth of a second."""
+        return self._context is None or self._stamps_of_certificates() != self._context_stamps
+
     def state(self) -> tuple[_Stamp, ...]:
         """Differs from before when a file has changed that a receiver may have refused us for."""
         basic, own = self._settings.basic_auth, self._settings.authorization

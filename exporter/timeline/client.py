@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from base64 import b64decode
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -97,6 +98,9 @@ class Client:
         return answer, self._around.clock() - started
 
     async def _connection(self) -> httpx.AsyncClient:
+        if self.access.has_changed():
+            # Away from the event loop, which answers scrapes meanwhile.
+            await asyncio.to_thread(self.access.context)
         context = self.access.context()
         if self._http is None or context is not self._context:
             old, self._context = self._http, context
@@ -141,5 +145,9 @@ class Client:
 
 
 def _secrets(headers: dict[str, str]) -> tuple[str, ...]:
-    """All that an answer might repeat to us: whole values, and credentials without their type."""
-    return tuple(part for value in headers.values() for part in (value, value.rpartition(" ")[2]) if part)
+    """All that an answer might repeat to us: whole values, credentials without their type, a password as it is."""
+    parts = [part for value in headers.values() for part in (value, value.rpartition(" ")[2])]
+    scheme, _, credentials = headers.get("Authorization", "").partition(" ")
+    if scheme == "Basic":
+        parts.append(b64decode(credentials).decode().partition(":")[2])
+    return tuple(filter(None, parts))

@@ -30,7 +30,7 @@ class _Shown(Generic[PlaceT]):
 
     def __init__(self, place: PlaceT, series: Sequence[TimelineSeries]) -> None:
         self.place = place
-        self.series = series
+        self.series: Sequence[TimelineSeries] = series
         self.samples = count(series)
         #: Unix seconds when it was first read.
         self.since: float | None = None
@@ -40,9 +40,10 @@ class Shown(Struct, frozen=True):
     """What one scrape shows."""
 
     series: Sequence[TimelineSeries]
-    #: How many samples it is the first to read, and how many of its rows' were too old.
+    #: How many samples it is the first to read, and how many of its rows' it leaves out for good.
     new: int
     too_old: int
+    in_future: int
 
 
 class Page(Generic[PlaceT]):
@@ -90,16 +91,19 @@ class Page(Generic[PlaceT]):
             now: Unix seconds.
             counts: whether a Prometheus reads, so that from now on the rows are there for a while only.
         """
-        new = too_old = 0
+        new = too_old = in_future = 0
         series: list[TimelineSeries] = []
         for row in self._rows:
             taken = within(row.series, round((now - self._oldest_seconds) * 1000) + 1, newest_acceptable(now))
             series += taken.series
             if counts and row.since is None:
                 row.since = now
+                # What is left out now stays out: it is counted once, and as one thing.
+                row.series = taken.series
                 new += count(taken.series)
                 too_old += taken.too_old
-        return Shown(series, new, too_old)
+                in_future += taken.in_future
+        return Shown(series, new, too_old, in_future)
 
 
 def _without_markers(series: TimelineSeries) -> TimelineSeries | None:

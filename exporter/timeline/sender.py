@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec import Struct
 
-from exporter.timeline.ages import newest_acceptable, oldest_acceptable, within
+from exporter.timeline.ages import Taken, newest_acceptable, oldest_acceptable, within
+from exporter.timeline.batching import Batch
 from exporter.timeline.bisection import Bisection
 from exporter.timeline.series import count
 from exporter.timeline.wire import body
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from exporter.remote_write_settings import RemoteWriteSettings
     from exporter.timeline.answers import Answer
-    from exporter.timeline.batching import Batch
     from exporter.timeline.bisection import DropReason
     from exporter.timeline.client import Client
     from exporter.timeline.series import TimelineSeries
@@ -54,6 +54,15 @@ class SenderEvents(Protocol):
     def dropped(self, reason: DropReason, samples: int) -> None:
         """Samples were given up."""
         ...
+
+
+class Packed(Struct, frozen=True):
+    """A request that is ready to go."""
+
+    #: What it was made of, and what of that is in it.
+    part: Batch
+    taken: Taken
+    body: bytes
 
 
 class SenderSurroundings(Struct, frozen=True, kw_only=True):
@@ -103,27 +112,41 @@ class Sender:
         self._failures = 0
         self._last_failure = ""
 
-    async def send(self, batch: Batch) -> None:
+    def pack(self, batch: Batch) -> Packed:
+        """Makes a request of a batch, which may be done while another one is under way; counts nothing.
+
+        It takes milliseconds: for a thread beside the event loop, which answers scrapes meanwhile.
+        """
+        taken = within(batch, self._oldest(), newest_acceptable(self._around.now()))
+        return Packed(batch, taken, body(taken.series, self._labels))
+
+    async def send(self, batch: Batch, packed: Packed | None = None) -> None:
         """Returns when every sample is stored or given up, however long that takes; cancelling loses nothing.
 
         What may pass is repeated: no answer, 429, 5xx. What is rejected is halved, until what is bad is alone and given
         up. Where we are refused (wrong credentials, wrong address) the samples wait: they are not to blame.
+
+        Args:
+            batch: what to send.
+            packed: what `pack` made of it; None: it is still to be done.
         """
         bisection = Bisection(batch)
         blamed = 0
         while (part := bisection.take()) is not None:
-            taken = self._within_age(part)
+            if packed is None or packed.part is not part or self._has_aged(packed):
+                packed = await asyncio.to_thread(self.pack, part)
+            self._left_out(packed.taken)
+            taken = packed.taken.series
             if not taken:
                 continue
-            # Away from the event loop, which answers scrapes meanwhile.
-            packed = await asyncio.to_thread(body, taken, self._labels)
-            answer, seconds = await self._client.post(packed)
+            answer, seconds = await self._client.post(packed.body)
             self._events.request(answer.code, seconds)
             match answer.meaning:
                 case "accepted":
                     self._accepted(count(taken), max(each.times[-1] for each in taken))
                 case "later" | "refused":
                     bisection.put_back(taken)
+                    packed = Packed(taken, Taken(taken), packed.body)
                     self._events.failed(count(taken))
                     await self._wait(answer)
                 case _:
@@ -134,16 +157,19 @@ class Sender:
         for reason, samples in bisection.dropped.items():
             self._events.dropped(reason, samples)
 
-    def _within_age(self, part: Batch) -> Batch:
-        now = self._around.now()
-        # Anew before each attempt: what waits for a receiver grows old.
-        oldest = oldest_acceptable(now, self._settings.max_sample_age, self._settings.remote_timeout)
-        taken = within(part, oldest, newest_acceptable(now))
+    def _oldest(self) -> int | None:
+        return oldest_acceptable(self._around.now(), self._settings.max_sample_age, self._settings.remote_timeout)
+
+    def _has_aged(self, packed: Packed) -> bool:
+        """Whether something of it is too old by now: what waits for a receiver grows old."""
+        oldest = self._oldest()
+        return oldest is not None and any(each.times[0] < oldest for each in packed.taken.series)
+
+    def _left_out(self, taken: Taken) -> None:
         if taken.too_old:
             self._events.dropped("too_old", taken.too_old)
         if taken.in_future:
             self._events.dropped("in_future", taken.in_future)
-        return taken.series
 
     def _accepted(self, samples: int, newest: int) -> None:
         self._events.sent(samples, newest)

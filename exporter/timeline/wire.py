@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from functools import lru_cache
+from itertools import starmap
 from typing import TYPE_CHECKING, Final
 
 import cramjam
@@ -17,7 +18,7 @@ import cramjam
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from exporter.timeline.series import TimelineSeries
+    from exporter.timeline.series import Labels, TimelineSeries
 
 # Tags: the number of the field, and 2 for what has a length, 1 for eight bytes, 0 for a varint.
 _REQUEST_SERIES: Final = b"\x0a"
@@ -27,6 +28,9 @@ _LABEL_NAME: Final = b"\x0a"
 _LABEL_VALUE: Final = b"\x12"
 _SAMPLE_VALUE: Final = b"\x09"
 _SAMPLE_TIMESTAMP: Final = b"\x10"
+
+#: The label that names the family.
+_NAME: Final = "__name__"
 
 _VALUE_WIDTH: Final = 8
 #: Milliseconds from 1971-02-03 to 2109-05-15 are varints of six bytes.
@@ -53,19 +57,32 @@ def body(series: Iterable[TimelineSeries], own: Mapping[str, str]) -> bytes:
 def write_request(series: Iterable[TimelineSeries], own: Mapping[str, str]) -> bytes:
     """The message as it is before compression; arguments as in `body`."""
     frames: dict[tuple[int, ...], bytes] = {}
+    around: dict[Labels, tuple[bytes, bytes]] = {}
     parts: list[bytes] = []
     for each in series:
-        labels = b"".join(_label(name, value) for name, value in wire_labels(each, own))
-        samples = _samples(each, frames)
-        parts += (_REQUEST_SERIES, _varint(len(labels) + len(samples)), labels, samples)
+        # All families of a stream have the same labels beside their name.
+        if each.labels not in around:
+            around[each.labels] = _around_name(each, own)
+        before, after = around[each.labels]
+        name, samples = _label(_NAME, each.family), _samples(each, frames)
+        length = _varint(len(before) + len(name) + len(after) + len(samples))
+        parts += (_REQUEST_SERIES, length, before, name, after, samples)
     return b"".join(parts)
 
 
 def wire_labels(series: TimelineSeries, own: Mapping[str, str]) -> list[tuple[str, str]]:
     """The labels of a series as the protocol wants them: sorted by name, with `__name__`, without empty values."""
     # A label that is empty here is known to be empty: `own` does not fill it.
-    labels = {**own, **dict(series.labels), "__name__": series.family}
+    labels = {**own, **dict(series.labels), _NAME: series.family}
     return sorted((name, value) for name, value in labels.items() if value)
+
+
+def _around_name(series: TimelineSeries, own: Mapping[str, str]) -> tuple[bytes, bytes]:
+    """The labels that stand before the name and those after it."""
+    labels = wire_labels(series, own)
+    place = labels.index((_NAME, series.family))
+    before, after = (b"".join(starmap(_label, some)) for some in (labels[:place], labels[place + 1 :]))
+    return before, after
 
 
 def _samples(series: TimelineSeries, frames: dict[tuple[int, ...], bytes]) -> bytes:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 _PAUSE = 0.1
 _GRACE = 10.0
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"

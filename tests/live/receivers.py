@@ -7,6 +7,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 from math import isnan
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx
@@ -16,9 +17,11 @@ from tests.oracle.prometheus import free_port, require_tool
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
-_PATIENCE = 30.0
+_DEPLOY = Path(__file__).parents[2] / "deploy"
+_PROMETHEUS_FLAGS = _DEPLOY / "prometheus" / "prometheus.flags"
+_VICTORIA_FLAGS = _DEPLOY / "timeline" / "victoria-metrics" / "victoria-metrics.flags"
+_PATIENCE = 120.0
 _PAUSE = 0.05
 _ATTEMPTS = 5
 
@@ -93,6 +96,10 @@ def _samples(values: list[list[Any]]) -> list[tuple[int, float]]:
     return [(round(when * 1000), float(value)) for when, value in values if not isnan(float(value))]
 
 
+def _shipped(flags: Path) -> list[str]:
+    return [line for line in flags.read_text(encoding="utf-8").splitlines() if line.startswith("-")]
+
+
 @contextmanager
 def receiving_prometheus(
     folder: Path,
@@ -125,7 +132,7 @@ def receiving_prometheus(
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.config.file={folder / 'web.yml'}",
-        "--web.enable-remote-write-receiver",
+        *_shipped(_PROMETHEUS_FLAGS),
         "--log.level=warn",
     ]
     with _running(command, "--web.listen-address", folder / "prometheus.log", tls, auth) as database:
@@ -134,13 +141,11 @@ def receiving_prometheus(
 
 @contextmanager
 def victoria_metrics(folder: Path, *flags: str, auth: tuple[str, str] | None = None) -> Iterator[Database]:
-    """Starts a VictoriaMetrics that shows what it was sent at once, and each sample once."""
+    """Starts a VictoriaMetrics as it is shipped, which shows what it was sent at once."""
     command = [
         require_tool("victoria-metrics"),
         f"-storageDataPath={folder / 'data'}",
-        "-retentionPeriod=30d",
-        # Without it a sample that is sent again is there twice.
-        "-dedup.minScrapeInterval=1ms",
+        *_shipped(_VICTORIA_FLAGS),
         "-search.latencyOffset=0s",
         "-search.disableCache",
         "-loggerLevel=WARN",

@@ -24,7 +24,7 @@ from exporter.demo.watchrtc_files import DataStreamFolder
 from exporter.demo.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from starlette.types import ASGIApp
 
@@ -67,20 +67,24 @@ class Vendors(Struct, frozen=True, kw_only=True):
         return [_plain(watchrtc_documents.room_document(record(held))) for held in self.watchrtc]
 
 
-def meetings(seed: str, end: float, vendor_rooms: str) -> tuple[Meeting, ...]:
-    """One short meeting of every scenario that ended at `end` (Unix seconds), and one before it in the same room."""
+def meetings(
+    seed: str, end: float, vendor_rooms: str, scenarios: Iterable[str] = tuple(SCENARIOS)
+) -> tuple[Meeting, ...]:
+    """One short meeting of each scenario that ended at `end` (Unix seconds), and a good one in a room before that."""
     held = [
         meeting(seed, scenario, end - _MINUTES * 60.0 - 1.0, room=f"{vendor_rooms}-{scenario}", minutes=_MINUTES)
-        for scenario in SCENARIOS
+        for scenario in scenarios
     ]
     before = meeting(seed, "good_call", end - _MINUTES * 180.0, room=f"{vendor_rooms}-good_call", minutes=_MINUTES)
     return tuple(sorted([*held, before], key=lambda each: each.start))
 
 
 @contextmanager
-def simulated_vendors(folder: Path, ended: float, faults: Faults) -> Iterator[Vendors]:
-    """Serves and writes meetings that came to their end at `ended` (Unix seconds)."""
-    hundredms, watchrtc = meetings("one", ended, "hms"), meetings("two", ended, "watch")
+def simulated_vendors(
+    folder: Path, ended: float, faults: Faults, scenarios: Sequence[str] = tuple(SCENARIOS)
+) -> Iterator[Vendors]:
+    """Serves and writes meetings of some scenarios that came to their end at `ended` (Unix seconds)."""
+    hundredms, watchrtc = meetings("one", ended, "hms", scenarios), meetings("two", ended, "watch", scenarios)
     world = World(hundredms, memory_seconds=math.inf)
     server = HundredMsServer(world, time.time, Credentials(token=TOKEN), faults)
     folder.mkdir()
