@@ -5,6 +5,8 @@ RUN := .venv/bin
 SPEED ?= 60
 EMULATORS := tests/stores/emulators
 KILLS ?= 500
+# Many tests wait for real processes more than they work.
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test emulators lint dashboards rules readme bench soak year lock clean
@@ -16,7 +18,7 @@ demo: .venv/runtime ## simulated calls of both vendors on http://localhost:10210
 	$(RUN)/python -m exporter demo --speed $(SPEED)
 
 test: .venv/dev emulators ## all tests, with the coverage gate
-	$(RUN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+	$(RUN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 emulators: $(EMULATORS)/node_modules/.package-lock.json ## Azurite, for the tests with object stores (needs npm)
 

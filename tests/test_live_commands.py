@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.live
 
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 _PAUSE = 0.05
 #: As many rooms as are committed at once.
 BATCH = 50

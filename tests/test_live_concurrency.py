@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.live
 
 _SECONDS = 20.0
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 #: What may be answered: 503 says that the same may be sent again.
 _ALLOWED = {httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE}
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 120.0
 _PAUSE = 0.1
-_GRACE = 10.0
+_GRACE = 60.0
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.oracle import Expected
 
 _SHOWN = 40
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 _PAUSE = 0.5
 
 

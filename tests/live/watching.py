@@ -14,7 +14,7 @@ from tests.live.process import OPEN_METRICS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 _PAUSE = 0.15
 _SHOWN = 20
 

@@ -33,7 +33,7 @@ WEBHOOK_SECRET = "webhook-secret"  # noqa: S105 - of a vendor that is simulated
 PUSH_TOKEN = "push-token"  # noqa: S105 - of a sender that is simulated
 KEYS = ("tenant", "plan")
 _MINUTES = 4.0
-_PATIENCE = 10.0
+_PATIENCE = 60.0
 _PAUSE = 0.02
 
 

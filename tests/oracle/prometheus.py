@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-_PATIENCE = 30.0
+_PATIENCE = 120.0
 _PAUSE = 0.1
 _ATTEMPTS = 5
+#: Below those that the kernel gives to outgoing connections, of which one could take a port between the look at it and
+#: its use; in another order in each process, as several run tests beside each other.
+_ports = itertools.cycle(random.sample(range(20_000, 32_000), 12_000))
 
 
 def require_tool(name: str) -> str:
@@ -113,11 +118,12 @@ class Prometheus:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 that nobody listens on now, and that was not given before."""
+    while True:
+        port = next(_ports)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from tests.stores.place import Asked
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 _NUMBERS = count()
 _ACCOUNT = "account"
 _MAIN = Path(__file__).parent / "emulators" / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["s3", "google"]
 
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 _NUMBERS = count()
 
 
