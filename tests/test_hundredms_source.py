@@ -130,6 +130,21 @@ class TestLife:
         assert len(bench.vendor.asked) == asked
 
     @pytest.mark.anyio
+    async def test_a_clock_that_jumps_ahead_gives_nobody_up(self) -> None:
+        """What is not ready by the vendor's clock is asked for again, and counts with what comes then."""
+        bench = Bench(FakeVendor(listed("s1", "p1")))
+        bench.vendor.date, bench.vendor.default = "Sun, 01 Mar 2026 12:00:00 GMT", 404
+        await bench.poll()
+        await bench.poll(1e7)
+        await bench.poll(300.0)
+        assert len(bench.vendor.asked) == 3
+        assert (bench.intake.reports, bench.events.backlogs[-1]) == ([], 1)
+        bench.intake.time = NOON
+        bench.vendor.default = audio_stats()
+        await bench.poll(1e7 + 600.0)
+        assert bench.intake.peers() == ["p1"]
+
+    @pytest.mark.anyio
     async def test_rechecks(self) -> None:
         """Data that grew is handed over again; what it adds is the ledger's to say."""
         bench = Bench(FakeVendor(listed("s1", "p1", ended="2026-03-01T11:55:00Z")))
