@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tracemalloc
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from exporter.model import Attributes
-from exporter.sources.base import Delivery, PollError, SkippedPeers, Task
+from exporter.sources.base import Delivery, PollError, Receipt, SkippedPeers, Task
 from exporter.sources.hundredms import SOURCE_TYPE
 from exporter.sources.hundredms import source as source_module
 from exporter.sources.hundredms.client import Limits
@@ -611,6 +612,36 @@ class TestManyBadAnswers:
         bench.intake.failure = OSError("disk full")
         with pytest.raises(OSError, match="disk full"):
             await bench.poll(86_400.0)
+
+
+class TestLargeSessions:
+    """Sessions of many peers stream through."""
+
+    @pytest.mark.anyio
+    async def test_statistics_are_not_held(self) -> None:
+        """No more of them than are asked for at the same time, however many peers there are."""
+
+        class Forgetful(MemoryIntake):
+            reported = 0
+
+            async def deliver(self, delivery: Delivery) -> Receipt:
+                self.reported += len(delivery.reports)
+                receipt = await super().deliver(delivery)
+                self.deliveries.clear()
+                return receipt
+
+        bench = Bench(FakeVendor(listed("s1", *(f"p{number}" for number in range(300)))))
+        bench.intake = intake = Forgetful()
+        bench.vendor.default = audio_stats(1000)
+        tracemalloc.start()
+        try:
+            await bench.poll()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert intake.reported == 300
+        # A report of a thousand windows takes some 150 kB, all of them would take 45 MB.
+        assert peak < 4 << 20
 
 
 class TestPace:

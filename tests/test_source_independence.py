@@ -249,8 +249,11 @@ def _expected(world: World) -> Expected:
 
 
 def test_files_are_read_as_ever(seen: Seen) -> None:
-    """A file is counted with one of the next polls, though most threads of a small machine would be taken."""
-    assert all(polls <= 3 for polls in seen.polls)
+    """A file is counted with one of the next polls, though most threads of a small machine would be taken.
+
+    The page that shows it may be some polls later on a machine that has other things to do.
+    """
+    assert all(polls <= 10 for polls in seen.polls)
 
 
 def test_calls_are_asked_for_as_ever(world: World, seen: Seen) -> None:
