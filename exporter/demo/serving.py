@@ -26,12 +26,13 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(application: ASGIApp, port: int = 0) -> AsyncGenerator[str]:
+async def serving(application: ASGIApp, port: int = 0, *, tells_time: bool = True) -> AsyncGenerator[str]:
     """Serves an application inside the running event loop, for this machine only.
 
     Args:
         application: what answers.
         port: 0 for one that the system chooses.
+        tells_time: whether each answer says when it was given; else the application says so, or nobody does.
 
     Yields:
         The base URL, without a slash at the end.
@@ -40,7 +41,9 @@ async def serving(application: ASGIApp, port: int = 0) -> AsyncGenerator[str]:
         # Bound before the server starts, so that the port is known at once and connections wait instead of failing.
         listener.bind((_LOOPBACK, port))
         listener.listen()
-        config = uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", ws="none")
+        config = uvicorn.Config(
+            application, log_config=None, access_log=False, lifespan="off", ws="none", date_header=tells_time
+        )
         server = _Server(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:

@@ -6,12 +6,13 @@ import logging
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct, field, structs
+from msgspec import Struct, field
 
 from exporter.ledger import StateDamagedError
 from exporter.metrics.counts import CountRules, sample_rejections
 from exporter.model import SessionKey
 from exporter.pipeline.sieve import Sieve, Stay, end, moment
+from exporter.pipeline.view import completed, peer_in_view, retold, session_in_view
 from exporter.quality import PeerAssessment, Thresholds, longest_stays
 from exporter.sources.base import Delivery, Receipt, RejectedDocument, digest
 from exporter.told import quote, told
@@ -145,6 +146,7 @@ class Ingest:
                 self._view(transaction, committed, report.session, sifted)
             elif not sifted.is_refused:
                 _count(transaction, "webrtc_exporter_reports_duplicate_total", source)
+                self._retell(transaction, committed, report.session, sifted)
         tasks = self._remember(transaction, source, delivery)
         committed.newest_end = self._newest_end(transaction, source, delivery.reports)
         committed.series.update(transaction.changed)
@@ -187,20 +189,33 @@ class Ingest:
             # It has left the view. What comes now is a part of it, would pass for the whole, and, where the view is
             # full, would leave and come again with each report.
             return
-        transaction.put_session(_completed(_best_known(session, known), known) if known else session)
+        transaction.put_session(session_in_view(session, known) if known else session)
         committed.sessions.add(key)
         for stay in sifted.stays:
             self._view_peer(transaction, committed, key, stay)
 
     @staticmethod
     def _view_peer(transaction: Transaction, committed: Committed, key: SessionKey, stay: Stay) -> None:
-        raw = transaction.peer(key, stay.peer.peer_id)
-        known = None if raw is None else msgspec.msgpack.decode(raw, type=PeerAssessment)
-        both_stays = known is not None and known.stay != stay.assessment.stay
-        if known is not None and both_stays and longest_stays((known, stay.assessment)) == [known]:
+        known, shown = _peer(transaction, key, stay.peer.peer_id), stay.assessment
+        if known and known.stay == shown.stay:
+            shown = peer_in_view(shown, known)
+        elif known and longest_stays((known, shown)) == [known]:
             return
-        transaction.put_peer(key, stay.peer.peer_id, msgspec.msgpack.encode(stay.assessment))
-        committed.peers[key, stay.peer.peer_id] = stay.assessment
+        _show(transaction, committed, key, shown)
+
+    def _retell(self, transaction: Transaction, committed: Committed, session: Session, sifted: Sifted) -> None:
+        """Shows what a report that adds nothing knows better of what is in view, as when it was sent and is polled."""
+        key = session.key
+        known = self._ledger.session(key) if sifted.retold else None
+        if known is None:
+            return
+        if (better := completed(known, session)) != known:
+            transaction.put_session(better)
+            committed.sessions.add(key)
+        for peer in sifted.retold:
+            shown = _peer(transaction, key, peer.peer_id)
+            if shown and shown.stay == peer.stay and (told_better := retold(peer, shown)) != shown:
+                _show(transaction, committed, key, told_better)
 
     @staticmethod
     def _remember(transaction: Transaction, source: str, delivery: Delivery) -> int:
@@ -228,22 +243,14 @@ class Ingest:
         return newest
 
 
-def _completed(session: Session, known: Session) -> Session:
-    """A session with what was known of it where it says nothing, as an answer that is sent by itself."""
-    missing = [name for name in session.__struct_fields__ if getattr(session, name) in (None, "")]
-    return structs.replace(session, **{name: getattr(known, name) for name in missing})
+def _peer(transaction: Transaction, key: SessionKey, peer_id: str) -> PeerAssessment | None:
+    raw = transaction.peer(key, peer_id)
+    return None if raw is None else msgspec.msgpack.decode(raw, type=PeerAssessment)
 
 
-def _best_known(session: Session, known: Session) -> Session:
-    """The session, with the times of an earlier report that knew of more peers.
-
-    A peer is handed over with what the listing said when that peer was found, and a listing may lag behind.
-    """
-    if known.peers is None or session.peers is None or known.peers <= session.peers:
-        return session
-    return structs.replace(
-        session, start=known.start, end=known.end, duration_seconds=known.duration_seconds, peers=known.peers
-    )
+def _show(transaction: Transaction, committed: Committed, key: SessionKey, assessment: PeerAssessment) -> None:
+    transaction.put_peer(key, assessment.peer_id, msgspec.msgpack.encode(assessment))
+    committed.peers[key, assessment.peer_id] = assessment
 
 
 def _count(transaction: Transaction, family: str, *labels: str) -> None:

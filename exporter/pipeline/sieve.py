@@ -10,12 +10,13 @@ from msgspec import Struct
 
 from exporter.ledger import SeenPeer
 from exporter.metrics.counts import CountRules, Increments, grown, highest, sample_rejections
+from exporter.model import Peer
 from exporter.pipeline.growth import decode_growth, encode_growth
 from exporter.quality import JudgedPeer, PeerAssessment, Thresholds, judge_peer
 
 if TYPE_CHECKING:
     from exporter.ledger import Transaction
-    from exporter.model import Peer, Report
+    from exporter.model import Report
 
 
 class Stay(Struct, frozen=True):
@@ -44,6 +45,8 @@ class Sifted(Struct, frozen=True, kw_only=True):
     stays: list[Stay]
     #: How many stays add nothing.
     duplicates: int
+    #: Those of them that have as many windows as is known of them, and yet say something else.
+    retold: list[Peer]
     #: Peer and stay of those that may have been counted so long ago that nobody knows.
     too_old: list[tuple[str, str]]
     #: Whether that is so of the session itself.
@@ -77,6 +80,8 @@ class Sieve:
         too_old: list[tuple[str, str]] = []
         sent: dict[str, list[bytes]] = {}
         known_stays = 0
+        told_again: list[Peer] = []
+        duplicates = 0
         for peer in report.peers:
             known = transaction.seen_peer(key, peer.peer_id, peer.stay)
             known_stays += known is not None
@@ -84,25 +89,29 @@ class Sieve:
                 sent.setdefault(peer.peer_id, []).append(known.sent)
             if known is None and is_forgotten:
                 too_old.append((peer.peer_id, peer.stay))
-            elif stay := self._stay(report, peer, known):
-                stays.append(stay)
+                continue
+            fingerprint = blake2b(msgspec.msgpack.encode(peer), digest_size=16).digest()
+            windows = sum(len(track.windows) for stream in peer.streams for track in stream.tracks)
+            if known is None or (known.fingerprint != fingerprint and windows > known.windows and known.counted):
+                stays.append(self._stay(report, peer, known, fingerprint, windows))
+                continue
+            duplicates += 1
+            if known.fingerprint != fingerprint and windows == known.windows and known.counted:
+                told_again.append(peer)
         # Its mark may be gone before the last of its peers': each is forgotten by itself.
         is_known_session = transaction.seen_session(key) or known_stays > 0
         return Sifted(
             is_new_session=not is_known_session and not is_forgotten,
             stays=stays,
-            duplicates=len(report.peers) - len(stays) - len(too_old),
+            duplicates=duplicates,
+            retold=told_again,
             too_old=too_old,
             is_too_old=not is_known_session and is_forgotten,
             sent=sent,
         )
 
-    def _stay(self, report: Report, peer: Peer, known: SeenPeer | None) -> Stay | None:
-        """What a stay adds; None where that is nothing."""
-        fingerprint = blake2b(msgspec.msgpack.encode(peer), digest_size=16).digest()
-        windows = sum(len(track.windows) for stream in peer.streams for track in stream.tracks)
-        if known is not None and (known.fingerprint == fingerprint or windows <= known.windows or not known.counted):
-            return None
+    def _stay(self, report: Report, peer: Peer, known: SeenPeer | None, fingerprint: bytes, windows: int) -> Stay:
+        """What a stay adds."""
         judged = judge_peer(peer, self._thresholds)
         adds = self._rules.peer(report.session.key, peer, judged.assessment)
         if len(report.peers) == 1:

@@ -155,7 +155,9 @@ CASES: Final[Mapping[str, Case]] = {
     "late-peers": Case(faults=_late_peers),
     "clocks-of-clients": Case(faults=lambda _: (faults.rewritten(faults.skewed(7200), STATS),)),
     "vendor-ahead": Case(signs=True, clock=3600),
-    "vendor-behind": Case(signs=True, clock=-8),
+    "vendor-a-little-behind": Case(signs=True, clock=-8),
+    "vendor-behind": Case(signs=True, clock=-3600),
+    "vendor-a-day-behind": Case(signs=True, clock=-86_400 - 3600),
     "growth": Case(
         faults=lambda place: (faults.growing(place.vendor),), peer_stats={"recheck_after": RECHECKS}, versions=2
     ),

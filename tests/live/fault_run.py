@@ -50,7 +50,7 @@ class Run:
         world = World(sorted(self.meetings, key=lambda held: held.start))
         self.api = HundredMsServer(world, self.clock, credentials, case.api, token_clock=self.clock)
         self.api.recordings_kept = len(self.meetings)
-        self.vendor = FaultyVendor(self.api.application)
+        self.vendor = FaultyVendor(self.api.application, clock=self.clock)
         place = Place(vendor=self.vendor, api=self.api, peers=self.peers, token_file=self._token)
         self.vendor.faults = tuple(case.faults(place))
 

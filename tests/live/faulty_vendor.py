@@ -7,11 +7,12 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import parse_qsl
 
 import anyio
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -93,10 +94,12 @@ class FaultyVendor:
     Args:
         api: the simulated API.
         faults: the first one sees the request first, and the answer last.
+        clock: Unix seconds by which answers say when they were given; None where they do not say it themselves.
     """
 
-    def __init__(self, api: ASGIApp, faults: Iterable[Fault] = ()) -> None:
+    def __init__(self, api: ASGIApp, faults: Iterable[Fault] = (), *, clock: Callable[[], float] | None = None) -> None:
         self._api = api
+        self._clock = clock
         #: May be exchanged while the server runs.
         self.faults: Sequence[Fault] = tuple(faults)
         #: In the order in which they came.
@@ -118,7 +121,7 @@ class FaultyVendor:
             asked = self._read(scope)
             visit = Visit(asked=asked, began=began)
             self.visits.append(visit)
-            visit.answer = await self._answer(asked, scope, self.faults)
+            visit.answer = self._dated(await self._answer(asked, scope, self.faults))
             visit.answered = time.monotonic()
             if visit.answer.manner == "silent":
                 await self._keep_silent(receive)
@@ -158,6 +161,11 @@ class FaultyVendor:
             return await _ask(self._api, scope)
         first, *others = faults
         return await first(asked, lambda: self._answer(asked, scope, others))
+
+    def _dated(self, answer: Answer) -> Answer:
+        if self._clock is None:
+            return answer
+        return structs.replace(answer, headers={"date": formatdate(self._clock(), usegmt=True), **answer.headers})
 
     def _remember(self, asked: Asked, answer: Answer) -> None:
         true = answer.status == 200 and answer.manner in {"whole", "slow"} and not answer.lie

@@ -33,9 +33,12 @@ class HostileStore:
         #: May be exchanged while the server runs.
         self.mood: Mood = mood
         self.objects = objects
+        #: How many requests have come.
+        self.asked = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
+        self.asked += 1
         _, _, key = scope["path"].removeprefix("/").partition("/")
         lists = "list-type" in dict(parse_qsl(scope["query_string"].decode()))
         if "circle" in self.mood:

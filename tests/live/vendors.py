@@ -95,14 +95,17 @@ def simulated_vendors(
 
 
 @contextmanager
-def in_a_thread(application: ASGIApp) -> Iterator[str]:
-    """Serves an application beside the test; gives its base URL, without a slash at the end."""
+def in_a_thread(application: ASGIApp, *, tells_time: bool = True) -> Iterator[str]:
+    """Serves an application beside the test; gives its base URL, without a slash at the end.
+
+    Its answers have a `Date`, unless the application sees to that itself.
+    """
     loop = asyncio.new_event_loop()
     urls: list[str] = []
     ready, stop = threading.Event(), asyncio.Event()
 
     async def serve() -> None:
-        async with serving(application) as url:
+        async with serving(application, tells_time=tells_time) as url:
             urls.append(url)
             ready.set()
             await stop.wait()

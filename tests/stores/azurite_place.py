@@ -162,6 +162,7 @@ class AzuritePlace:
     """The folder `streams` of a container of its own."""
 
     page = 5000
+    absent = "not_found"
     #: A key with a control character Azurite takes, and answers no listing any more.
     odd_keys = ("odd//empty.json",)
 

@@ -21,6 +21,7 @@ class FolderPlace:
     """A folder in which every file was changed in the same second, as stores tell it."""
 
     page = 0
+    absent = "not_found"
     odd_keys = ()
 
     def __init__(self, parent: Path) -> None:

@@ -66,6 +66,7 @@ class MotoPlace:
     """The folder `streams` of a bucket of its own."""
 
     page = 1000
+    absent = "not_found"
     odd_keys = ("odd//empty.json", "odd/z\x01.json")
 
     def __init__(self, server: MotoServer) -> None:

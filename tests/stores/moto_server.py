@@ -1,9 +1,9 @@
 """moto's server as a process of its own: `python -m tests.stores.moto_server s3`, or `google`.
 
 S3 checks signatures and permissions: one user may do everything, one may list and not read. For Google Cloud Storage
-the same server speaks the XML API behind `GoogleWays`, as no emulator on PyPI or npm serves what the object-store
-library asks for: gcp-storage-emulator, gcloud-storage-emulator and firebase-tools list by Google's JSON API only, and
-storage-testbench, fake-gcs-server and floci-gcp are not to be had there.
+the same server speaks the XML API behind `GoogleWays`: in pages, with tokens, with answers without a length, none of
+which the emulator of `tests.stores.emulator_place` has. What else is on PyPI and npm (gcp-storage-emulator,
+gcloud-storage-emulator, firebase-tools) lists by Google's JSON API only, which the object-store library does not use.
 """
 
 from __future__ import annotations

@@ -31,6 +31,11 @@ class Place(Protocol):
         ...
 
     @property
+    def absent(self) -> str:
+        """Why a poll fails where there is no such folder or bucket."""
+        ...
+
+    @property
     def odd_keys(self) -> tuple[str, ...]:
         """Keys that the store takes and the object-store library cannot address, each in a folder named `odd`."""
         ...

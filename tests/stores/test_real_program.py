@@ -39,7 +39,7 @@ def sessions(exporter: Exporter) -> dict[str, float]:
     return {room_id: float(value) for room_id, value in lines}
 
 
-@pytest.mark.parametrize("place", ["folder", "s3", "google", "azure"], indirect=True)
+@pytest.mark.parametrize("place", ["folder", "s3", "emulator", "azure"], indirect=True)
 def test_the_page_shows_what_is_in_the_store(place: Place, tmp_path: Path) -> None:
     """Its secrets it does not show, and it ends as it should."""
     place.put("a.json.gz", gzip.compress(rooms("a1", "a2")))

@@ -71,7 +71,7 @@ class Attempt(Struct, frozen=True):
     #: The status, `timeout`, or `error` where there was no answer or none that could be read to its end.
     code: str
     body: bytes = b""
-    #: As in `Answer`.
+    #: When it was given, as in `Answer`.
     date: float | None = None
     #: Seconds.
     retry_after: float | None = None
@@ -112,7 +112,7 @@ def retry_after(header: str, body: bytes, now: float) -> float | None:
     Args:
         header: the `Retry-After` (RFC 9110, section 10.2.3): seconds or a date, or anything.
         body: the error, whose message may say `retry after N seconds`.
-        now: Unix seconds.
+        now: Unix seconds when it said so, by its own clock where that is known.
     """
     header = header.strip()
     if header.isascii() and header.isdigit():

@@ -46,8 +46,13 @@ class Credentials(Protocol):
         """
         ...
 
-    def renew(self) -> None:
-        """Forgets what is remembered, because the vendor refused it: the next token is read or signed anew."""
+    def renew(self, refused: str, ahead: float = 0.0) -> None:
+        """Forgets a token, because the vendor refused it: the next one is read or signed anew.
+
+        Args:
+            refused: the token; where another one is in its place already, that one stays.
+            ahead: by how many seconds the vendor's clock was ahead of ours when it refused; 0 where it did not say.
+        """
         ...
 
 
@@ -74,7 +79,7 @@ class _GivenToken:
     def token(self) -> str:
         return _sendable(self._token, "management_token")
 
-    def renew(self) -> None:
+    def renew(self, refused: str, ahead: float = 0.0) -> None:
         """Does nothing: there is no other token."""
 
 
@@ -97,8 +102,9 @@ class _TokenFile:
             self._seen = seen
         return self._token
 
-    def renew(self) -> None:
-        self._seen = None
+    def renew(self, refused: str, ahead: float = 0.0) -> None:  # noqa: ARG002 - no times in a token of others
+        if refused == self._token:
+            self._seen = None
 
 
 class _SignedTokens:
@@ -109,9 +115,11 @@ class _SignedTokens:
         self._now = now
         self._token = ""
         self._ends = 0.0
+        #: By how much the clock by which tokens are signed is ahead of ours.
+        self._ahead = 0.0
 
     def token(self) -> str:
-        now = self._now()
+        now = self._now() + self._ahead
         if not self._token or now >= self._ends - RENEWED_BEFORE_SECONDS:
             secret = _read(self._auth.app_secret, self._auth.app_secret_file)
             issued = int(now) - BACKDATED_SECONDS
@@ -119,8 +127,12 @@ class _SignedTokens:
             self._ends = issued + LIFE_SECONDS
         return self._token
 
-    def renew(self) -> None:
-        self._token = ""
+    def renew(self, refused: str, ahead: float = 0.0) -> None:
+        if refused == self._token:
+            self._token = ""
+            # A token that is good later, or was, by a clock of ours that is wrong. By ours again where the vendor's did
+            # not help: some proxies make up the time that they answer with.
+            self._ahead = 0.0 if self._ahead else ahead
 
 
 class _VendorKeys(HMACAlgorithm):

@@ -130,7 +130,7 @@ class ApiClient:
             if attempt.too_large:
                 raise AnswerTooLargeError(attempt.reason, attempt.failure)
             if attempt.refused:
-                self._credentials.renew()
+                self._credentials.renew(token, 0.0 if attempt.date is None else attempt.date - self._around.now())
                 if renewed or self._credentials.token() == token:
                     raise RefusedError(attempt.status, attempt.failure)
                 renewed = True
@@ -189,12 +189,13 @@ class ApiClient:
                 told_so = told(_called(path), f": the answer is larger than {largest} bytes")
                 return Attempt(code, failure=told_so, too_large=True)
             body = b""
+        date = http_date(response.headers.get("Date", ""))
         if usable or response.status_code == NOT_FOUND:
-            return Attempt(code, body, http_date(response.headers.get("Date", "")))
+            return Attempt(code, body, date)
         said = vendor_message(body, token)
         failure = told(_called(path), f": answered with status {code}", ": " if said else "", quote(said))
-        header = response.headers.get("Retry-After", "")
-        return Attempt(code, body, retry_after=retry_after(header, body, self._around.now()), failure=failure)
+        wait = retry_after(response.headers.get("Retry-After", ""), body, self._around.now() if date is None else date)
+        return Attempt(code, body, date, retry_after=wait, failure=failure)
 
 
 def _called(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 
 from exporter.sources.hundredms.saved import read_saved
@@ -24,4 +25,4 @@ def looks_like_answers(beginning: bytes) -> bool:
 
 def read_file(settings: HundredMsSettings, chunks: Iterable[bytes], place: str) -> Iterator[Delivery]:
     """Reads saved answers; see `exporter.sources.base.SavedDocuments`."""
-    return read_saved(chunks, settings.name, document=printable(place))
+    return read_saved(chunks, settings, time.time(), document=printable(place))

@@ -28,6 +28,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     rejected: RejectedDocument | None = None
     #: Whether the vendor said what there is, if only that there is nothing.
     answered: bool = False
+    #: When it said so, by its own clock, in Unix seconds; None where it did not tell the time.
+    date: float | None = None
     #: Asking again would give the same.
     final: bool = False
 
@@ -57,7 +59,7 @@ def settle(
         reports = (report,)
         again = schedule.after_data(task, notes, settings, now)
     elif not outcome.final:
-        again = schedule.after_nothing(task, notes, settings, now, answered=outcome.answered)
+        again = schedule.after_nothing(task, notes, settings, now, answered=outcome.answered, date=outcome.date)
     if not reports and not again and not notes.delivered:
         logger.info("%r: no statistics came in time, the peer counts as unclassified", task.key)
         reports = (report or nothing,)

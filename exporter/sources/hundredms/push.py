@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def push_receiver(settings: HundredMsSettings) -> Receiver | None:
     """What a source takes by push; None where `push` is not configured."""
 
-    def read(chunks: Iterable[bytes], _: float) -> Iterator[Delivery]:
-        return read_saved(chunks, settings.name, document="body")
+    def read(chunks: Iterable[bytes], now: float) -> Iterator[Delivery]:
+        return read_saved(chunks, settings, now, document="body")
 
     return push.push_receiver(settings.push, read)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from exporter.sources.base import RejectedDocument, UnusableBodyError
+from exporter.sources.base import RejectedDocument, UnusableBodyError, digest
 from exporter.sources.batches import in_deliveries
 from exporter.sources.gzip_text import DamagedStreamError, utf8_text
+from exporter.sources.hundredms.announcements import LONGEST_SESSION_SECONDS
 from exporter.sources.hundredms.document import MalformedError, decode
-from exporter.sources.hundredms.parser import parse_saved_peer_stats
+from exporter.sources.hundredms.parser import has_data, parse_saved_peer_stats
 from exporter.told import quote, told
 
 if TYPE_CHECKING:
@@ -19,17 +21,23 @@ if TYPE_CHECKING:
 
     from exporter.model import Report
     from exporter.sources.base import Delivery
+    from exporter.sources.hundredms.settings import HundredMsSettings
 
 #: Inflated; gzip makes a gigabyte of zeros small.
 MOST_BYTES = 64 << 20
 
+_OBJECT_ID = re.compile("[0-9a-f]{24}", re.IGNORECASE)
 
-def read_saved(chunks: Iterable[bytes], source: str, *, document: str) -> Iterator[Delivery]:
+
+def read_saved(
+    chunks: Iterable[bytes], settings: HundredMsSettings, now: float, *, document: str
+) -> Iterator[Delivery]:
     """Makes deliveries of answers that tell themselves whom they are about; a bad one costs only itself.
 
     Args:
         chunks: the document in pieces of any size, gzip or not.
-        source: the name of the source that they count for.
+        settings: of the source that they count for.
+        now: Unix seconds.
         document: what to call the document in messages.
 
     Raises:
@@ -38,13 +46,29 @@ def read_saved(chunks: Iterable[bytes], source: str, *, document: str) -> Iterat
     answers = _split(_text(chunks))
     several, name = len(answers) > 1, quote(document)
     return in_deliveries(
-        (_parsed(raw, source, told(name, f": answer {number}") if several else name), len(raw))
+        (_parsed(raw, settings, now, told(name, f": answer {number}") if several else name), len(raw))
         for number, raw in enumerate(answers, start=1)
     )
 
 
-def _parsed(raw: bytes, source: str, place: str) -> Report | RejectedDocument:
-    return parse_saved_peer_stats(raw, source, place)
+def _parsed(raw: bytes, settings: HundredMsSettings, now: float, place: str) -> Report | RejectedDocument:
+    parsed = parse_saved_peer_stats(raw, settings.name, place)
+    if isinstance(parsed, RejectedDocument) or has_data(parsed):
+        return parsed
+    begun = began(parsed.session.key.session_id)
+    if begun is not None and now >= begun + LONGEST_SESSION_SECONDS + settings.peer_stats.give_up_after:
+        # Polling would have given it up by now.
+        return parsed
+    # Were it counted, it would stay unclassified whatever comes.
+    message = told(quote(place), ": there is no sample in it, yet; expected one that the vendor has worked up")
+    return RejectedDocument(
+        reason="no_data", digest=digest(raw), message=message, session_id=parsed.session.key.session_id
+    )
+
+
+def began(session_id: str) -> float | None:
+    """When a session began, in Unix seconds, as the vendor's ids begin with that; None for ids of another form."""
+    return float(int(session_id[:8], 16)) if _OBJECT_ID.fullmatch(session_id) else None
 
 
 def _text(chunks: Iterable[bytes]) -> bytes:

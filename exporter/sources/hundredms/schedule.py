@@ -25,6 +25,8 @@ LONGEST_RETRY_SECONDS = 300.0
 SHORTEST_RETRY_SECONDS = 1.0
 #: A failed call says nothing about the peer: past the deadline it is tried up to so often before it is given up.
 ATTEMPTS_WITHOUT_ANSWER = 5
+#: More tries than there is time for until the deadline, beside those at the longest gap.
+_ATTEMPTS_AT_FIRST = 16
 
 
 def new_tasks(found: FoundSession, settings: PeerStats, now: float) -> Iterator[Task]:
@@ -73,7 +75,9 @@ def after_data(task: Task, notes: Notes, settings: HundredMsSettings, now: float
     return Task(key=recheck_key(task.key), due=due, notes=structs.replace(notes, delivered=True).encode())
 
 
-def after_nothing(task: Task, notes: Notes, settings: HundredMsSettings, now: float, *, answered: bool) -> Task | None:
+def after_nothing(
+    task: Task, notes: Notes, settings: HundredMsSettings, now: float, *, answered: bool, date: float | None = None
+) -> Task | None:
     """The task for the next try, with growing gaps; None where it is time to give up.
 
     Args:
@@ -82,11 +86,19 @@ def after_nothing(task: Task, notes: Notes, settings: HundredMsSettings, now: fl
         settings: the waits.
         now: Unix seconds.
         answered: whether the vendor said that there is nothing; else the call failed.
+        date: when it said so, by its own clock, in Unix seconds; None where it did not tell the time.
     """
     if answered and notes.delivered:
         return after_data(task, notes, settings, now)
-    deadline = notes.ended + settings.peer_stats.give_up_after
-    if now >= deadline and (answered or task.attempts + 1 >= ATTEMPTS_WITHOUT_ANSWER):
+    patience = settings.peer_stats.give_up_after
+    deadline = notes.ended + patience
+    enough = ATTEMPTS_WITHOUT_ANSWER
+    if answered:
+        # A clock of ours that jumped ahead must not give up everybody who is waited for. But a proxy may make up the
+        # time, too: then they are given up after as many tries as there would have been.
+        early = date is not None and date < deadline
+        enough = _ATTEMPTS_AT_FIRST + int(patience / LONGEST_RETRY_SECONDS) if early else 0
+    if now >= deadline and task.attempts + 1 >= enough:
         return None
     doublings = min(task.attempts, 16)
     gap = min(max(settings.poll_seconds, SHORTEST_RETRY_SECONDS) * 2.0**doublings, LONGEST_RETRY_SECONDS)

@@ -219,8 +219,8 @@ class HundredMsSource:
         if answer is None:
             return Outcome()
         if not answer.found:
-            return Outcome(answered=True)
-        return await _parse(answer.body, session, peer)
+            return Outcome(answered=True, date=answer.date)
+        return structs.replace(await _parse(answer.body, session, peer), date=answer.date)
 
     async def _call(self, path: str, query: Mapping[str, str], round_: _Round) -> Answer | None:
         """Makes a call of a round; None where it failed.
