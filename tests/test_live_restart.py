@@ -90,7 +90,7 @@ def test_a_session_leaves_when_it_would_have_left(tmp_path: Path) -> None:
         "min_object_age": "0s",
     }
     config = tmp_path / "config.json"
-    metrics = {"series_ttl": "20s", "zero_hold": "0s"}
+    metrics = {"series_ttl": "30s", "zero_hold": "0s"}
     config.write_text(json.dumps({"sources": [source], "metrics": metrics}), encoding="utf-8")
     counted = 'webrtc_sessions_total{source="watch",room_id="standup"} '
     with running_exporter(config, tmp_path / "state") as exporter:
