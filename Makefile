@@ -4,10 +4,12 @@ PYTHON ?= python3
 RUN := .venv/bin
 SPEED ?= 60
 EMULATORS := tests/stores/emulators
+RENDER := tests/dashboards/render
+PAGE := build/render/index.html
 KILLS ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test emulators lint dashboards rules readme bench soak year lock clean
+.PHONY: help demo test emulators lint dashboards render pictures rules readme bench soak year lock clean
 
 help: ## this list
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -15,7 +17,7 @@ help: ## this list
 demo: .venv/runtime ## simulated calls of both vendors on http://localhost:10210/metrics
 	$(RUN)/python -m exporter demo --speed $(SPEED)
 
-test: .venv/dev emulators ## all tests, with the coverage gate
+test: .venv/dev emulators $(PAGE) ## all tests, with the coverage gate
 	$(RUN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 emulators: $(EMULATORS)/node_modules/.package-lock.json ## Azurite, for the tests with object stores (needs npm)
@@ -27,6 +29,12 @@ lint: .venv/dev ## ruff and mypy
 
 dashboards: .venv/dev ## write the dashboards' JSON anew
 	$(RUN)/python -m dashboards
+
+render: .venv/dev $(PAGE) ## draw the dashboards in Chromium, check what is drawn, keep it in build/pictures (needs npm)
+	$(RUN)/python -m pytest tests/test_dashboards_drawn.py $(ARGS)
+
+pictures: render ## draw the pictures of README.md anew
+	for board in overview room peer exporter; do cp build/pictures/$$board-dark.png docs/$$board.png; done
 
 rules: .venv/dev ## write the Prometheus operator's copy of the rules anew
 	$(RUN)/python -m tests.prometheus_rule
@@ -46,10 +54,10 @@ year: .venv/dev ## a simulated year of 2 million sessions: size of state and mem
 lock: .venv/dev ## pin the newest allowed versions, with hashes (needs uv and npm)
 	cd requirements && uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header runtime.in -o runtime.txt
 	cd requirements && uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header dev.in -o dev.txt
-	cd $(EMULATORS) && rm -f package-lock.json && npm install --package-lock-only
+	for each in $(EMULATORS) $(RENDER); do (cd $$each && rm -f package-lock.json && npm install --package-lock-only --omit-lockfile-registry-resolved); done
 
 clean: ## forget the environment and all that was built
-	rm -rf .venv build dist $(EMULATORS)/node_modules
+	rm -rf .venv build dist $(EMULATORS)/node_modules $(RENDER)/node_modules
 
 .venv/runtime: requirements/runtime.txt
 	$(PYTHON) -m venv .venv
@@ -65,3 +73,10 @@ clean: ## forget the environment and all that was built
 # npm writes it when all is there. Without npm the tests that need Azurite are left out, and say so.
 $(EMULATORS)/node_modules/.package-lock.json: $(EMULATORS)/package-lock.json
 	@if command -v npm >/dev/null; then cd $(EMULATORS) && npm ci --loglevel=error; else echo "npm is not on PATH"; fi
+
+$(RENDER)/node_modules/.package-lock.json: $(RENDER)/package-lock.json
+	@if command -v npm >/dev/null; then cd $(RENDER) && npm ci --ignore-scripts --loglevel=error; else echo "npm is not on PATH"; fi
+
+# The page that draws the dashboards. Without npm the tests that look at it are left out, and say so.
+$(PAGE): $(RENDER)/node_modules/.package-lock.json $(wildcard $(addprefix $(RENDER)/,index.html vite.config.mjs src/* src/panels/*))
+	@if command -v npm >/dev/null; then cd $(RENDER) && npm run --silent build; else echo "npm is not on PATH"; fi
