@@ -176,6 +176,37 @@ def live_findings(
     return found
 
 
+def answer(  # noqa: PLR0913 - what a person chooses on a board
+    base_url: str,
+    dashboard: Json,
+    title: str,
+    at: float,
+    choose: Mapping[str, Sequence[str]],
+    *,
+    span: float = 3_600.0,
+    column: str = "",
+) -> list[Json]:
+    """The answer of a panel's only query, or of the one that fills a column of its table.
+
+    Args:
+        base_url: of the Prometheus.
+        dashboard: the classic JSON.
+        title: of the panel.
+        at: Unix seconds of the end of the time range.
+        choose: the chosen values by variable.
+        span: length of the time range in seconds.
+        column: the title of the column; without one the panel has one query.
+    """
+    panel = next(panel for panel in charts(dashboard) if panel["title"] == title)
+    targets = panel["targets"]
+    if column:
+        renamed = panel["transformations"][-1]["options"]["renameByName"]
+        targets = [target for target in targets if renamed.get(f"Value #{target['refId']}") == column]
+    (target,) = targets
+    values = resolved(base_url, dashboard, at, choose, span=span) | built_in(at - span, at, step_seconds(span, None))
+    return Prometheus(base_url).query(insert(target["expr"], values), at)
+
+
 def resolved(
     base_url: str, dashboard: Json, at: float, choose: Mapping[str, Sequence[str]], *, span: float = 3_600.0
 ) -> dict[str, str]:
