@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grafana_foundation_sdk.builders.common import VizTextDisplayOptions
+
 from dashboards.layout import Identity, Section, board
 from dashboards.links import ROOM_UID
 from dashboards.looks import COUNT, DURATION, MOMENT, MOS, POOR_PEERS, VERDICT
@@ -135,4 +137,5 @@ def _call() -> stat.Panel:
         Query(expression=f"max({last('webrtc_room_duration_seconds', ROOM)})", legend="duration", look=DURATION),
         Query(expression=f"sum({last('webrtc_room_peers', ROOM)})", legend="peers"),
     ]
-    return figures(frame, COUNT, queries, named=True)
+    # Left to itself Grafana makes a moment, which is long, too small to be read beside a number, which is short.
+    return figures(frame, COUNT, queries, named=True).text(VizTextDisplayOptions().title_size(14).value_size(20))

@@ -43,7 +43,7 @@ def session_table() -> table.Panel:
             "Click a session to see it alone, in its own time, and the address for the vendor's page. Dashes: the "
             "source does not say (100ms gives no MOS, score, rating or setup time)."
         ),
-        size=(18, 7),
+        size=(19, 5),
         empty="No finished session in this time range",
     )
     start = milliseconds(_of_session("webrtc_room_start_timestamp_seconds"))
@@ -82,7 +82,7 @@ def reasons() -> bargauge.Panel:
             "points at the server or a region, one peer alone at its own network. Made by the exporter from both "
             "sources."
         ),
-        size=(6, 7),
+        size=(5, 5),
         empty="No fair or poor peers",
     )
     peers = in_words(severity("webrtc_peer_verdict", ROOM, STAY))
