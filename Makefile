@@ -9,7 +9,7 @@ PAGE := build/render/index.html
 KILLS ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test emulators lint dashboards render pictures rules readme bench soak year lock clean
+.PHONY: help demo test emulators lint dashboards render pictures rules readme bench bench-boards soak year lock clean
 
 help: ## this list
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ readme: .venv/dev ## write the generated parts of README.md anew
 
 bench: .venv/dev ## what scraping and sending cost, against other libraries on the same samples
 	$(RUN)/python -m tests.bench
+
+bench-boards: .venv/dev ## how long Prometheus takes for every query of the dashboards, with 200 000 series
+	$(RUN)/python -m tests.bench.boards
 
 soak: .venv/dev ## kill the real process 500 times while it works, and compare with the documents (KILLS=N ARGS="--seed 2")
 	$(RUN)/python -m tests.soak --kills $(KILLS) $(ARGS)

@@ -155,25 +155,57 @@ def live_findings(
         missing from the answer.
     """
     prometheus = Prometheus(base_url)
-    start = at - span
-    values, found = _resolve(prometheus, dashboard, start, at, choose)
+    values, found = _resolve(prometheus, dashboard, at - span, at, choose)
     allowed = absences(dashboard) if may_be_empty is None else may_be_empty
+    for question in questions(dashboard, values, at, span):
+        try:
+            answer = question.ask(prometheus)
+        except QueryFailedError as error:
+            found.append(f"{question.place}: {error}: {question.expression}")
+            continue
+        optional = any(absence.text in question.target["expr"] for absence in allowed)
+        stumbles = _stumbles(answer, question.target, optional=optional)
+        found += (f"{question.place}: {text}: {question.expression}" for text in stumbles)
+    return found
+
+
+class Question(NamedTuple):
+    """A query of a panel as Grafana sends it."""
+
+    #: The title of the panel and the reference of the query.
+    place: str
+    target: Json
+    expression: str
+    start: float
+    end: float
+    step: int
+
+    def ask(self, prometheus: Prometheus) -> list[Json]:
+        """The answer.
+
+        Raises:
+            QueryFailedError: Prometheus refuses the query.
+        """
+        if self.target.get("instant"):
+            return prometheus.query(self.expression, self.end)
+        return prometheus.query_range(self.expression, self.start, self.end, self.step)
+
+
+def questions(dashboard: Json, values: Mapping[str, str], at: float, span: float) -> Iterator[Question]:
+    """Every query of every panel.
+
+    Args:
+        dashboard: the classic JSON.
+        values: the variables as they stand in queries (`resolved`).
+        at: Unix seconds of the end of the time range.
+        span: its length in seconds.
+    """
     for panel in charts(dashboard):
+        step = step_seconds(span, panel.get("interval"))
+        everything = {**values, **built_in(at - span, at, step)}
         for target in panel["targets"]:
             place = f"[{panel['title']}]/{target['refId']}"
-            step = step_seconds(span, panel.get("interval"))
-            expression = insert(target["expr"], values | built_in(start, at, step))
-            try:
-                if target.get("instant"):
-                    answer = prometheus.query(expression, at)
-                else:
-                    answer = prometheus.query_range(expression, start, at, step)
-            except QueryFailedError as error:
-                found.append(f"{place}: {error}: {expression}")
-                continue
-            optional = any(absence.text in target["expr"] for absence in allowed)
-            found += (f"{place}: {text}: {expression}" for text in _stumbles(answer, target, optional=optional))
-    return found
+            yield Question(place, target, insert(target["expr"], everything), at - span, at, step)
 
 
 def answer(  # noqa: PLR0913 - what a person chooses on a board

@@ -129,14 +129,24 @@ def _send(receiver: httpx.Client, url: str, body: bytes) -> None:
 
 def _series(page: str, ticks: tuple[int, ...], known: dict[str, tuple[str, Labels]]) -> Iterator[TimelineSeries]:
     """Every series of a page, with its value at each of the times."""
+    for name, labels, value in scraped(page, known):
+        yield TimelineSeries(family=name, labels=labels, times=ticks, values=packed([value]) * len(ticks))
+
+
+def scraped(page: str, known: dict[str, tuple[str, Labels]] | None = None) -> Iterator[tuple[str, Labels, float]]:
+    """Name, labels and value of every series of a page in the text format.
+
+    Args:
+        page: the page.
+        known: remembers the labels from page to page.
+    """
+    known = {} if known is None else known
     for line in page.splitlines():
         if not line.startswith("#"):
-            name, _, value = line.rpartition(" ")
-            if name not in known:
-                known[name] = _read(name)
-            family, labels = known[name]
-            values = packed([float(value)]) * len(ticks)
-            yield TimelineSeries(family=family, labels=labels, times=ticks, values=values)
+            series, _, value = line.rpartition(" ")
+            if series not in known:
+                known[series] = _read(series)
+            yield *known[series], float(value)
 
 
 def _read(series: str) -> tuple[str, Labels]:
