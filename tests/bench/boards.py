@@ -67,10 +67,8 @@ def main() -> None:
         page = _page(Path(name), database.url, end)
         _fill(database.url, page, end)
         url = database.url.removesuffix("/api/v1/write")
-        prometheus = Prometheus(url)
-        (count,) = prometheus.query(f'count(last_over_time({{__name__=~"webrtc_.+"}}[{_SPAN}s]))', end)
-        (timeline,) = prometheus.query(f'count(last_over_time({{__name__=~"webrtc_timeline_.+"}}[{_SPAN}s]))', end)
-        out(f"{count['value'][1]} series in {_SPAN // 3_600} hours, {timeline['value'][1]} of them of the timeline\n")
+        head = httpx.get(f"{url}/api/v1/status/tsdb", trust_env=False).json()["data"]["headStats"]
+        out(f"{head['numSeries']} series in {_SPAN // 3_600} hours, every {_SCRAPE} s\n")
         timed = sorted(_timed(url, end), reverse=True)
     for each in timed[:_SLOWEST]:
         ratio = each.seconds / _LIMIT_SECONDS
@@ -116,7 +114,7 @@ def _page(folder: Path, receiver: str, end: float) -> str:
 def _all_sent(page: str) -> bool:
     lines = [line for line in page.splitlines() if not line.startswith("#")]
     waiting = [line for line in lines if line.startswith("webrtc_exporter_remote_write_queue_samples")]
-    return bool(waiting) and all(line.endswith(" 0") for line in waiting)
+    return bool(waiting) and all(float(line.rpartition(" ")[2]) == 0 for line in waiting)
 
 
 def _documents(folder: Path, end: float) -> Iterator[str]:
