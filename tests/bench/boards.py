@@ -38,7 +38,7 @@ _ROOMS: Final = 100
 _MINUTES: Final = 5.0
 #: What is looked at, how often it was scraped, and how long a call stays on the page.
 _SPAN: Final = 3 * 3_600
-_SCRAPE: Final = 30
+_SCRAPE: Final = 60
 _IN_VIEW: Final = 3_600
 #: Calls come into view in so many batches.
 _BATCHES: Final = 24
@@ -188,9 +188,13 @@ def _timed(url: str, end: float) -> Iterator[Timed]:
             values = resolved(url, board, end, choose, span=_SPAN)
             for question in questions(board, values, end, float(_SPAN)):
                 before = time.perf_counter()
-                answer = question.ask(Prometheus(url))
+                try:
+                    series = len(question.ask(Prometheus(url)))
+                except TimeoutError:
+                    # The time until then is told.
+                    series = 0
                 seconds = time.perf_counter() - before
-                yield Timed(seconds, uid.removeprefix("webrtc-quality-"), chosen, question.place, len(answer))
+                yield Timed(seconds, uid.removeprefix("webrtc-quality-"), chosen, question.place, series)
 
 
 def _choices(url: str, board: Mapping[str, object], end: float) -> dict[str, dict[str, list[str]]]:
