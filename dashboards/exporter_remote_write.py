@@ -29,7 +29,7 @@ def receivers() -> table.Panel:
             "19 of 20 of them took, and the samples lost within the range. What waits longer than max_sample_age is "
             "dropped. Kept: the timeline in the state, of all receivers."
         ),
-        size=(14, 8),
+        size=(16, 8),
         empty=_NONE,
     )
     requests = f"sum by (remote) ({added(f'{_NAME}_requests_total', JOB)})"
@@ -66,7 +66,7 @@ def samples() -> timeseries.Panel:
             "receiver will get, in each interval. Failed for long: the receiver is away or refuses; the log says why. "
             "Dropped: too old for it, or refused for good."
         ),
-        size=(10, 8),
+        size=(8, 8),
         empty=_NONE,
     )
     queries = [

@@ -191,7 +191,7 @@ def response_times() -> timeseries.Panel:
     )
     buckets = f"sum by (source, le) ({rate('webrtc_exporter_http_request_duration_seconds_bucket', SOURCES)})"
     slow = f"histogram_quantile(0.95, {buckets}) >= 0"
-    return lines(frame, LATENCY, [Query(expression=slow, legend="{{source}}")])
+    return lines(frame, LATENCY, [Query(expression=slow, legend="{{source}}")], points=True)
 
 
 def waits() -> timeseries.Panel:
@@ -223,4 +223,5 @@ def _of_each(name: str, of: str) -> str:
 
 
 def _age(name: str) -> str:
-    return f"time() - max by (source) ({at_end(f'webrtc_exporter_{name}', SOURCES)})"
+    # A clock that is a little ahead of Prometheus' own would make an age below nothing.
+    return f"clamp_min(time() - max by (source) ({at_end(f'webrtc_exporter_{name}', SOURCES)}), 0)"

@@ -43,19 +43,26 @@ def ranged(query: Query, index: int, response: PromQueryFormat = PromQueryFormat
 
 
 def lines(
-    frame: Frame, look: Look, queries: Sequence[Query], *, links: Sequence[Builder[DashboardLink]] = ()
+    frame: Frame,
+    look: Look,
+    queries: Sequence[Query],
+    *,
+    links: Sequence[Builder[DashboardLink]] = (),
+    points: bool = False,
 ) -> timeseries.Panel:
     """A line for each series, coloured by the limits, which are drawn too; without limits, by a palette.
 
     The colour is that of each point, so that what is wrong is told from what is not without reading a legend; the
-    legend, worst mean first, tells whose it is.
+    legend, worst mean first, tells whose it is. With `points`, samples that stand alone are seen, too.
     """
     # With fixed decimals an axis of seconds has no mark below the second, and milliseconds lie flat on its ground.
     free = replace(look, decimals=None) if look.unit == units.Seconds else look
     panel = furnish(timeseries.Panel(), frame, free, quiet=GOOD).min(0)
     panel.targets([ranged(query, index) for index, query in enumerate(queries)])
     panel.draw_style(common.GraphDrawStyle.LINE).line_width(2).fill_opacity(0)
-    panel.show_points(common.VisibilityMode.NEVER).span_nulls(span_nulls=False)
+    panel.show_points(common.VisibilityMode.AUTO if points else common.VisibilityMode.NEVER).span_nulls(
+        span_nulls=False
+    )
     if look.steps:
         panel.color_scheme(dashboard.FieldColor().mode(FieldColorModeId.THRESHOLDS))
         panel.gradient_mode(common.GraphGradientMode.SCHEME)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _MOST: Final = 10
 _VERDICT: Final = "webrtc_peer_verdict"
+#: A label that the queries make.
+_CALLED: Final = "called"
 #: Below it the MOS is poor: where a peer without a MOS stands among the others.
 _POOR_MOS: Final = MOS.steps[1][0]
 
@@ -30,7 +32,7 @@ def worst_rooms() -> table.Panel:
             "equals, those with more of them. Made by the exporter from both sources. Click a call: its board opens in "
             "the call's own time."
         ),
-        size=(12, 8),
+        size=(12, 10),
         empty="No call with a poor peer was in view in this time range",
     )
     link = ("Open this call, in its own time", board_url(ROOM_UID, SESSION, IN_ROW, time=OWN_TIME))
@@ -42,14 +44,16 @@ def worst_rooms() -> table.Panel:
         return f"{expression} and on ({', '.join(SESSION)}) {worst}"
 
     parts: list[Part] = [
-        Label(title="Call", label="session_id", width=120, link=link),
-        Label(title="Room", label="room_id", width=120),
-        Measure(title="Poor peers", expression=of_these(_poor_share()), look=POOR_PEERS, width=90),
-        Measure(title="Poor", expression=of_these(poor), look=COUNT, width=55),
+        Label(title="Call", label="session_id", width=110, link=link),
+        Label(title="Room", label=_CALLED, width=120),
+        Lookup(expression=of_these(_named_rooms())),
+        Measure(title="Poor peers", expression=of_these(_poor_share()), look=POOR_PEERS, width=105),
+        Measure(title="Poor", expression=of_these(poor), look=COUNT, width=65),
         Measure(title="Peers", expression=of_these(_of_call("webrtc_room_peers")), look=COUNT, width=60),
-        Measure(title="MOS est.", expression=of_these(_of_call("webrtc_room_estimated_mos")), look=MOS, width=75),
+        Measure(title="MOS est.", expression=of_these(_of_call("webrtc_room_estimated_mos")), look=MOS, width=80),
         Measure(title=STARTED, expression=of_these(_moment("room", "start", SESSION)), look=MOMENT, width=150),
-        Label(title="Source", label="source", width=90),
+        Label(title="Source", label="source", width=80),
+        Label(title="Room id", label="room_id", width=120),
         Measure(title=ENDED, expression=of_these(_moment("room", "end", SESSION)), look=MOMENT, width=150),
     ]
     return merged_table(frame, parts, worst_first=["Poor peers", "Poor"])
@@ -65,7 +69,7 @@ def worst_peers() -> table.Panel:
             "one stands at the limit of poor. Loss and round-trip time are those of the worst stream. Both sources. "
             "Click a peer: its board opens in the time of its stay."
         ),
-        size=(12, 8),
+        size=(12, 10),
         empty="No poor peer was in view in this time range",
     )
     link = ("Open this peer, in the time of its stay", board_url(PEER_UID, STAY, IN_ROW, time=OWN_TIME))
@@ -75,15 +79,20 @@ def worst_peers() -> table.Panel:
     worst = f"bottomk({_MOST}, ({mos} and {on} {poor}) or {on} {_POOR_MOS} * {poor})"
     reason = f"max by ({', '.join(STAY)}, reason) ({seen(_VERDICT, ROOM, POOR)}) and {on} {worst}"
 
+    # With the peer's own labels, or its row would not be found.
+    called = f"{poor} * on ({', '.join(SESSION)}) group_left ({_CALLED}) {_named_rooms()}"
+
     def of_these(expression: str) -> str:
         return f"{expression} and {on} {worst}"
 
     parts: list[Part] = [
-        Label(title="Peer", label="peer_id", width=120, link=link),
-        Label(title="Room", label="room_id", width=110),
-        Label(title="Why", label="reason", width=110, look=REASON),
+        Label(title="Peer", label="peer_id", width=110, link=link),
+        Label(title="Room", label=_CALLED, width=110),
+        Label(title="Why", label="reason", width=105, look=REASON),
         Lookup(expression=reason),
-        Measure(title="MOS est.", expression=of_these(mos), look=MOS, width=75),
+        # With the peer's own labels, or its row would not be found.
+        Lookup(expression=of_these(by((*STAY, _CALLED), "max", called))),
+        Measure(title="MOS est.", expression=of_these(mos), look=MOS, width=90),
         Measure(
             title="Loss", expression=of_these(_of_peer("webrtc_peer_packet_loss_ratio")), look=PACKET_LOSS, width=65
         ),
@@ -95,10 +104,21 @@ def worst_peers() -> table.Panel:
         ),
         Measure(title=STARTED, expression=of_these(_moment("peer", "start", STAY)), look=MOMENT, width=150),
         Label(title="Call", label="session_id", width=120),
-        Label(title="Source", label="source", width=90),
+        Label(title="Source", label="source", width=80),
+        Label(title="Room id", label="room_id", width=120),
         Measure(title=ENDED, expression=of_these(_moment("peer", "end", STAY)), look=MOMENT, width=150),
     ]
     return merged_table(frame, parts, lowest_first="MOS est.")
+
+
+def _named_rooms() -> str:
+    """What the room of each call is called: by its name where there is one, else by its id."""
+    with_name, without = (seen("webrtc_room_info", ROOM, f'room_name{is_not}""') for is_not in ("!=", "="))
+    by_name = f'label_replace({with_name}, "{_CALLED}", "$1", "room_name", "(.+)")'
+    by_id = f'label_replace({without}, "{_CALLED}", "$1", "room_id", "(.+)")'
+    # A name that came later than the call is worth more than none: the one series of each call is that.
+    best = f"topk by ({', '.join(SESSION)}) (1, 1 + {by_name} or {by_id})"
+    return by((*SESSION, _CALLED), "max", best)
 
 
 def _poor_share() -> str:

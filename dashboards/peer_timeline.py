@@ -9,7 +9,7 @@ from dashboards.looks import COUNT, PACKET_LOSS, SOUND, VERDICT
 from dashboards.panels import Frame, Query
 from dashboards.peer_comparison import named
 from dashboards.queries import PEER, by, each_step
-from dashboards.room_timeline import NO_TIMELINE
+from dashboards.room_timeline import NO_HUNDREDMS_TIMELINE, NO_TIMELINE
 from exporter.quality.verdicts import SAMPLES_PER_SECOND
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def interruptions() -> timeseries.Panel:
             "loss: the network. Without loss: the device."
         ),
         size=(12, 7),
-        empty=f"{NO_TIMELINE} (100ms only)",
+        empty=NO_HUNDREDMS_TIMELINE,
     )
     samples = each_step("webrtc_timeline_concealed_samples", PEER, of="sum")
     queries = [

@@ -133,8 +133,8 @@ def current(name: str, scope: str, identity: tuple[str, ...]) -> str:
     """
     now = series(name, scope)
     keys = ", ".join(identity)
-    before = f"topk by ({keys}) (1, max_over_time(timestamp({now})[$__range:1m]))"
-    # What is in view stays there for the better part of an hour: wider steps miss none and cost less.
+    # What is in view stays there for the better part of an hour: wide steps miss none, and each step costs as much.
+    before = f"topk by ({keys}) (1, max_over_time(timestamp({now})[$__range:5m]))"
     later = f"topk by ({keys}) (1, max_over_time(timestamp({now})[{_LATER}:10m] offset -{_LATER}))"
     return f"{now} or on ({keys}) {before} or on ({keys}) {later}"
 

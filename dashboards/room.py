@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grafana_foundation_sdk.builders.common import VizTextDisplayOptions
+
 from dashboards.layout import Identity, Section, board
 from dashboards.links import ROOM_UID
 from dashboards.looks import COUNT, DURATION, MOMENT, MOS, POOR_PEERS, VERDICT
@@ -41,8 +43,8 @@ def room_board() -> Dashboard:
             description="How good was this meeting, and which of its peers had a bad time?",
         ),
         room_variables(),
-        [_verdict(), _poor_peers(), _mos(), _call()],
-        Section(id=100, title="Sessions and peers", panels=[session_table(), reasons(), peer_matrix()]),
+        [_verdict(), reasons(), _poor_peers(), _mos(), _call()],
+        Section(id=100, title="Sessions and peers", panels=[session_table(), peer_matrix()]),
         Section(
             id=200,
             title="Where it went wrong: one bad uplink, or many bad downlinks?",
@@ -76,7 +78,7 @@ def _verdict() -> stat.Panel:
             "least one in five classified peers was poor. Look at the peers below for who it was. Made by the exporter "
             "from both sources."
         ),
-        size=(5, 4),
+        size=(4, 4),
         empty=_NO_SESSION,
     )
     worst = f"topk(1, {in_words(severity('webrtc_room_verdict', ROOM, SESSION))})"
@@ -126,7 +128,7 @@ def _call() -> stat.Panel:
             "(the longest), and how many peers took part (the sum; excluded roles left out). 100ms peers, watchRTC "
             "users."
         ),
-        size=(12, 4),
+        size=(8, 4),
         empty=_NO_SESSION,
     )
     start = milliseconds(f"max({last('webrtc_room_start_timestamp_seconds', ROOM)})")
@@ -135,4 +137,5 @@ def _call() -> stat.Panel:
         Query(expression=f"max({last('webrtc_room_duration_seconds', ROOM)})", legend="duration", look=DURATION),
         Query(expression=f"sum({last('webrtc_room_peers', ROOM)})", legend="peers"),
     ]
-    return figures(frame, COUNT, queries, named=True)
+    # Left to itself Grafana makes a moment, which is long, too small to be read beside a number, which is short.
+    return figures(frame, COUNT, queries, named=True).text(VizTextDisplayOptions().title_size(14).value_size(16))

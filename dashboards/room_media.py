@@ -27,7 +27,7 @@ def loss_sent() -> bargauge.Panel:
             "10 %. Fair from 1 %, poor from 5 %. A peer that stands out here has a bad uplink, and everybody else "
             "hears it: compare its connection type and network."
         ),
-        size=(7, 8),
+        size=(6, 8),
         empty="No loss of sent media was measured",
     )
     return _worst_peers(frame, PACKET_LOSS, "webrtc_peer_packet_loss_ratio", 'direction="send"')
@@ -43,7 +43,7 @@ def loss_received() -> bargauge.Panel:
             "bar is 10 %. Fair from 1 %, poor from 5 %. One peer here: its downlink. All of them: the sender on the "
             "left, or the server."
         ),
-        size=(7, 8),
+        size=(6, 8),
         empty="No loss of received media was measured",
     )
     return _worst_peers(frame, PACKET_LOSS, "webrtc_peer_packet_loss_ratio", 'direction="recv"')
@@ -59,7 +59,7 @@ def media_table() -> table.Panel:
             "(100ms); of several sessions, their mean. Coloured by the limits of the verdicts. A mean hides one "
             "sufferer among many: read the peers above as well."
         ),
-        size=(10, 8),
+        size=(12, 8),
         empty="No media was measured",
     )
     parts: list[Part] = [

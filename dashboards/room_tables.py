@@ -43,7 +43,7 @@ def session_table() -> table.Panel:
             "Click a session to see it alone, in its own time, and the address for the vendor's page. Dashes: the "
             "source does not say (100ms gives no MOS, score, rating or setup time)."
         ),
-        size=(18, 7),
+        size=(24, 5),
         empty="No finished session in this time range",
     )
     start = milliseconds(_of_session("webrtc_room_start_timestamp_seconds"))
@@ -62,7 +62,7 @@ def session_table() -> table.Panel:
         Measure(title=ENDED, expression=end, look=MOMENT, width=150),
         Measure(title="Duration", expression=_of_session("webrtc_room_duration_seconds"), look=DURATION, width=80),
         Measure(title="MOS", expression=_of_session("webrtc_room_mos"), look=MOS, width=60),
-        Measure(title="MOS est.", expression=_of_session("webrtc_room_estimated_mos"), look=MOS),
+        Measure(title="MOS est.", expression=_of_session("webrtc_room_estimated_mos"), look=MOS, width=80),
         Measure(title="Score", expression=_of_session("webrtc_room_media_score"), look=SCORE, width=60),
         Measure(title="Rating", expression=_of_session("webrtc_room_user_rating"), look=SCORE, width=65),
         Measure(title="Setup", expression=_of_session("webrtc_room_call_setup_seconds"), look=CALL_SETUP, width=65),
@@ -82,7 +82,7 @@ def reasons() -> bargauge.Panel:
             "points at the server or a region, one peer alone at its own network. Made by the exporter from both "
             "sources."
         ),
-        size=(6, 7),
+        size=(5, 4),
         empty="No fair or poor peers",
     )
     peers = in_words(severity("webrtc_peer_verdict", ROOM, STAY))

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Said by every panel of the timeline where there is none.
 NO_TIMELINE: Final = "Set remote_write in the exporter's configuration to see this over time"
+#: Said by those of what 100ms alone measures.
+NO_HUNDREDMS_TIMELINE: Final = "watchRTC does not give it; for 100ms set remote_write in the exporter's configuration"
 _LANES: Final = 20
 _LINES: Final = 10
 _HALF: Final = (12, 7)
@@ -209,7 +211,7 @@ def sent_frame_rate() -> timeseries.Panel:
                 "calm network: a device that cannot keep up."
             ),
             size=_HALF,
-            empty=f"{NO_TIMELINE} (100ms only)",
+            empty=NO_HUNDREDMS_TIMELINE,
         ),
         LAYER_FRAME_RATE,
         by(STAY, "max", each_step(_FRAMES, ROOM, _SENT, 'track_type!="screen"', of="avg")),
@@ -228,7 +230,7 @@ def received_frame_rate() -> timeseries.Panel:
                 "the sender on the left. Without limits, because a sender may have paused."
             ),
             size=_HALF,
-            empty=f"{NO_TIMELINE} (100ms only)",
+            empty=NO_HUNDREDMS_TIMELINE,
         ),
         LAYER_FRAME_RATE,
         by(STAY, "avg", each_step(_FRAMES, ROOM, _RECEIVED, 'track_type!="screen"', of="avg")),

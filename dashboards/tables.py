@@ -11,7 +11,7 @@ from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, Dynam
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from msgspec import Struct
 
-from dashboards.looks import MISSING, QUIET, TEXT, VERDICT, Look
+from dashboards.looks import MISSING, QUIET, TEXT, VERDICT, WORKS, Look
 from dashboards.panels import Frame, Query, furnish, instant, reference
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _properties(part: Label | Measure) -> list[DynamicConfigValue]:
         properties.append(("thresholds", {"mode": "absolute", "steps": look.thresholds(QUIET)}))
     if look is VERDICT:
         properties.append(("custom.align", "center"))
-    if look.steps or look is VERDICT:
+    if look.steps or look in (VERDICT, WORKS):
         properties.append(("custom.cellOptions", {"type": "color-background", "mode": "basic"}))
     if isinstance(part, Label) and part.link is not None:
         title, url = part.link

@@ -11,7 +11,7 @@ import pytest
 from tests.dashboards import sample
 from tests.dashboards.boards import committed
 from tests.dashboards.grafana import built_in, charts, insert, panels
-from tests.dashboards.live import NOTHING_COUNTED, Absence, Prometheus, absences, live_findings, resolved
+from tests.dashboards.live import NOTHING_COUNTED, Absence, Prometheus, absences, answer, live_findings, resolved
 from tests.dashboards.prometheus import prometheus_with
 from tests.dashboards.sample_exporter import FAILED_SINCE
 
@@ -327,12 +327,4 @@ def _at_the_time(prometheus: str, title: str, seconds: int, part: int = 0, *, st
 
 
 def _answer(prometheus: str, board: Json, title: str, choose: dict[str, list[str]], *, column: str = "") -> list[Json]:
-    """The answer of a panel's only query, or of the one that fills a column."""
-    panel = next(panel for panel in charts(board) if panel["title"] == title)
-    targets = panel["targets"]
-    if column:
-        renamed = panel["transformations"][-1]["options"]["renameByName"]
-        targets = [target for target in targets if renamed.get(f"Value #{target['refId']}") == column]
-    (target,) = targets
-    values = resolved(prometheus, board, END, choose, span=SPAN) | built_in(END - SPAN, END, 15)
-    return Prometheus(prometheus).query(insert(target["expr"], values), END)
+    return answer(prometheus, board, title, END, choose, span=SPAN, column=column)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import promql_parser as promql
@@ -42,12 +43,18 @@ def targets(board: Json) -> Iterator[Target]:
     return (Target(panel, target) for panel in charts(board) for target in panel.get("targets") or [])
 
 
+@cache
+def _tree(expression: str) -> promql.Expr:
+    """The parsed expression; the same ones are asked for by many rules."""
+    return promql.parse(expression)
+
+
 def parsed(board: Json) -> Iterator[tuple[Target, promql.Expr]]:
     """Every query of a board that can be parsed, as a tree."""
     values = {**dict.fromkeys(variables(board), "x"), **_RANGES}
     for target in targets(board):
         try:
-            tree = promql.parse(insert(target.target["expr"], values))
+            tree = _tree(insert(target.target["expr"], values))
         except ValueError:
             continue
         yield target, tree
@@ -58,7 +65,7 @@ def parses(board: Json, _boards: Mapping[str, Json]) -> Iterator[str]:
     values = {**dict.fromkeys(variables(board), "x"), **_RANGES}
     for target in targets(board):
         try:
-            promql.parse(insert(target.target["expr"], values))
+            _tree(insert(target.target["expr"], values))
         except ValueError as error:
             yield f"{target.place}: {error}"
 

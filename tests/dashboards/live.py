@@ -155,25 +155,88 @@ def live_findings(
         missing from the answer.
     """
     prometheus = Prometheus(base_url)
-    start = at - span
-    values, found = _resolve(prometheus, dashboard, start, at, choose)
+    values, found = _resolve(prometheus, dashboard, at - span, at, choose)
     allowed = absences(dashboard) if may_be_empty is None else may_be_empty
+    for question in questions(dashboard, values, at, span):
+        try:
+            answer = question.ask(prometheus)
+        except QueryFailedError as error:
+            found.append(f"{question.place}: {error}: {question.expression}")
+            continue
+        optional = any(absence.text in question.target["expr"] for absence in allowed)
+        stumbles = _stumbles(answer, question.target, optional=optional)
+        found += (f"{question.place}: {text}: {question.expression}" for text in stumbles)
+    return found
+
+
+class Question(NamedTuple):
+    """A query of a panel as Grafana sends it."""
+
+    #: The title of the panel and the reference of the query.
+    place: str
+    target: Json
+    expression: str
+    start: float
+    end: float
+    step: int
+
+    def ask(self, prometheus: Prometheus) -> list[Json]:
+        """The answer.
+
+        Raises:
+            QueryFailedError: Prometheus refuses the query.
+        """
+        if self.target.get("instant"):
+            return prometheus.query(self.expression, self.end)
+        return prometheus.query_range(self.expression, self.start, self.end, self.step)
+
+
+def questions(dashboard: Json, values: Mapping[str, str], at: float, span: float) -> Iterator[Question]:
+    """Every query of every panel.
+
+    Args:
+        dashboard: the classic JSON.
+        values: the variables as they stand in queries (`resolved`).
+        at: Unix seconds of the end of the time range.
+        span: its length in seconds.
+    """
     for panel in charts(dashboard):
+        step = step_seconds(span, panel.get("interval"))
+        everything = {**values, **built_in(at - span, at, step)}
         for target in panel["targets"]:
             place = f"[{panel['title']}]/{target['refId']}"
-            step = step_seconds(span, panel.get("interval"))
-            expression = insert(target["expr"], values | built_in(start, at, step))
-            try:
-                if target.get("instant"):
-                    answer = prometheus.query(expression, at)
-                else:
-                    answer = prometheus.query_range(expression, start, at, step)
-            except QueryFailedError as error:
-                found.append(f"{place}: {error}: {expression}")
-                continue
-            optional = any(absence.text in target["expr"] for absence in allowed)
-            found += (f"{place}: {text}: {expression}" for text in _stumbles(answer, target, optional=optional))
-    return found
+            yield Question(place, target, insert(target["expr"], everything), at - span, at, step)
+
+
+def answer(  # noqa: PLR0913 - what a person chooses on a board
+    base_url: str,
+    dashboard: Json,
+    title: str,
+    at: float,
+    choose: Mapping[str, Sequence[str]],
+    *,
+    span: float = 3_600.0,
+    column: str = "",
+) -> list[Json]:
+    """The answer of a panel's only query, or of the one that fills a column of its table.
+
+    Args:
+        base_url: of the Prometheus.
+        dashboard: the classic JSON.
+        title: of the panel.
+        at: Unix seconds of the end of the time range.
+        choose: the chosen values by variable.
+        span: length of the time range in seconds.
+        column: the title of the column; without one the panel has one query.
+    """
+    panel = next(panel for panel in charts(dashboard) if panel["title"] == title)
+    targets = panel["targets"]
+    if column:
+        renamed = panel["transformations"][-1]["options"]["renameByName"]
+        targets = [target for target in targets if renamed.get(f"Value #{target['refId']}") == column]
+    (target,) = targets
+    values = resolved(base_url, dashboard, at, choose, span=span) | built_in(at - span, at, step_seconds(span, None))
+    return Prometheus(base_url).query(insert(target["expr"], values), at)
 
 
 def resolved(

@@ -131,7 +131,9 @@ def _binary_labels(node: promql.BinaryExpr) -> frozenset[str]:
         _require(right, modifier.matching.labels, node)
     if _is_scalar(node.lhs):
         return right
-    return left | right if str(node.op) == "or" else left
+    # `group_left` and `group_right` bring labels along.
+    brought = frozenset(modifier.group_labels or ()) if modifier is not None else frozenset[str]()
+    return left | right if str(node.op) == "or" else left | brought
 
 
 def _is_scalar(node: promql.Expr) -> bool:

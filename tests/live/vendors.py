@@ -34,6 +34,16 @@ TOKEN = "a-management-token"  # noqa: S105 - of a vendor that is simulated
 _MINUTES = 4.0
 
 
+class Announced(World):
+    """A world that keeps quiet until it is told to speak."""
+
+    announced = False
+
+    def begun(self, now: float) -> list[Meeting]:
+        """Meetings that have begun, where they are announced."""
+        return super().begun(now) if self.announced else []
+
+
 class Vendors(Struct, frozen=True, kw_only=True):
     """The meetings of both vendors, and where an exporter finds them."""
 
@@ -42,6 +52,15 @@ class Vendors(Struct, frozen=True, kw_only=True):
     base_url: str
     folder: Path
     server: HundredMsServer
+    world: Announced
+    files: DataStreamFolder
+    ended: float
+
+    def announce(self) -> None:
+        """Lets both vendors tell of their meetings, where they were kept back until now."""
+        self.world.announced = True
+        # Written as of later, so that the interval in which the meetings ended is over.
+        self.files.write(self.ended + 120.0)
 
     def session_rows(self) -> list[dict[str, Any]]:
         """What `GET /v2/sessions` gives of all meetings."""
@@ -81,17 +100,41 @@ def meetings(
 
 @contextmanager
 def simulated_vendors(
-    folder: Path, ended: float, faults: Faults, scenarios: Sequence[str] = tuple(SCENARIOS)
+    folder: Path,
+    ended: float,
+    faults: Faults,
+    scenarios: Sequence[str] = tuple(SCENARIOS),
+    *,
+    announced: bool = True,
 ) -> Iterator[Vendors]:
-    """Serves and writes meetings of some scenarios that came to their end at `ended` (Unix seconds)."""
+    """Serves and writes meetings of some scenarios that came to their end at `ended` (Unix seconds).
+
+    Args:
+        folder: of the data-stream files.
+        ended: when the meetings came to their end.
+        faults: of the API.
+        scenarios: which meetings there are.
+        announced: whether they tell of them at once; else when `Vendors.announce` is called.
+    """
     hundredms, watchrtc = meetings("one", ended, "hms", scenarios), meetings("two", ended, "watch", scenarios)
-    world = World(hundredms, memory_seconds=math.inf)
+    world = Announced(hundredms, memory_seconds=math.inf)
     server = HundredMsServer(world, time.time, Credentials(token=TOKEN), faults)
     folder.mkdir()
-    # Written as of later, so that the interval in which the meetings ended is over.
-    DataStreamFolder(folder, World(watchrtc), begin=0.0).write(ended + 120.0)
+    files = DataStreamFolder(folder, World(watchrtc), begin=0.0)
     with in_a_thread(server.application) as url:
-        yield Vendors(hundredms=hundredms, watchrtc=watchrtc, base_url=f"{url}/v2", folder=folder, server=server)
+        vendors = Vendors(
+            hundredms=hundredms,
+            watchrtc=watchrtc,
+            base_url=f"{url}/v2",
+            folder=folder,
+            server=server,
+            world=world,
+            files=files,
+            ended=ended,
+        )
+        if announced:
+            vendors.announce()
+        yield vendors
 
 
 @contextmanager
