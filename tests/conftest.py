@@ -22,6 +22,10 @@ settings.load_profile("ci" if os.environ.get("CI") == "true" else "untimed")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begins with what waits for real processes, so that at the end no worker waits for another that does."""
     items.sort(key=lambda item: item.get_closest_marker("live") is None)
+    for item in items:
+        # A hundred examples take several times as long where coverage is measured, and cover what one does.
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture

@@ -411,6 +411,7 @@ def test_quirks_need_something_to_disturb() -> None:
     assert peer_stats(recording, 2, every) == peer_stats(recording, 2, TIDY)
 
 
+@pytest.mark.no_cover
 def test_every_habit_occurs() -> None:
     """Over some meetings every quirk is met, most clients have none, and clocks are never ahead."""
     found = set[str]()

@@ -96,6 +96,7 @@ def test_world_draws_from_an_endless_schedule_as_time_goes_on() -> None:
     assert world.begun(START + 7200) == list(simulate(1, START, START + 7200, anchor=START))
 
 
+@pytest.mark.no_cover
 def test_no_document_tells_of_the_future() -> None:
     """Whenever one looks, no session, statistic or room has a time after that moment."""
     seen = 0

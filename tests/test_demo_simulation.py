@@ -81,6 +81,7 @@ def fingerprint(seed: int) -> str:
     return digest.hexdigest()
 
 
+@pytest.mark.no_cover
 def test_same_seed_same_documents_in_any_process() -> None:
     """Documents depend on the seed alone: not on the process and the order in which it hashes."""
     code = "from tests.test_demo_simulation import fingerprint; print(fingerprint(5))"
@@ -94,6 +95,7 @@ def test_same_seed_same_documents_in_any_process() -> None:
     assert other.stdout.strip() == fingerprint(5)
 
 
+@pytest.mark.no_cover
 def test_other_seed_other_documents() -> None:
     """Another seed gives other meetings."""
     assert fingerprint(5) != fingerprint(6)
@@ -283,6 +285,7 @@ def test_all_hands(seed: int) -> None:
     assert loss(received(recording, 14, kind="audio")) > 0.05
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("scenario", "share"), [("good_call", (0.0, 0.0)), ("screen_share", (0.02, 0.2))])
 def test_most_people_are_well(scenario: str, share: tuple[float, float]) -> None:
     """Of ordinary people most have good lines and a few fair ones, in a call as it should be all; nobody's is bad."""

@@ -446,6 +446,7 @@ def _assert_all_see(site: Site, every: Sequence[SeriesKey]) -> None:
             assert stored.increase(series) == 1.0, f"scraper {index} never saw {series}"
 
 
+@pytest.mark.no_cover
 @settings(max_examples=60)
 @given(_SERVERS, _MOMENTS)
 def test_each_sees_the_increase(servers: list[Server], moments: list[float]) -> None:
@@ -457,6 +458,7 @@ def test_each_sees_the_increase(servers: list[Server], moments: list[float]) -> 
     _assert_all_see(site, every)
 
 
+@pytest.mark.no_cover
 @settings(max_examples=60)
 @given(_SERVERS, _MOMENTS, st.integers(0, 6000))
 def test_each_sees_the_increase_over_a_restart(servers: list[Server], moments: list[float], when: int) -> None:
@@ -469,6 +471,7 @@ def test_each_sees_the_increase_over_a_restart(servers: list[Server], moments: l
     _assert_all_see(site, every)
 
 
+@pytest.mark.no_cover
 @settings(max_examples=60)
 @given(_SERVERS, _MOMENTS, st.lists(st.integers(0, 6000), min_size=1, max_size=3))
 def test_each_sees_the_increase_over_lost_connections(
@@ -484,6 +487,7 @@ def test_each_sees_the_increase_over_lost_connections(
     _assert_all_see(site, every)
 
 
+@pytest.mark.no_cover
 @settings(max_examples=60)
 @given(_SERVERS, _MOMENTS)
 def test_each_sees_the_increase_over_an_outage(servers: list[Server], moments: list[float]) -> None:

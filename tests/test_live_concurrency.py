@@ -63,7 +63,7 @@ def test_everything_at_once_loses_nothing(tmp_path: Path) -> None:
     answers: Counter[int] = Counter()
     with known_work(tmp_path, seed=4, meetings_of=["one"]) as (work, base_url):
         config, expected = work.configure(base_url), work.expected()
-        with running_exporter(config, tmp_path / "state", "--web.enable-lifecycle") as exporter:
+        with running_exporter(config, tmp_path / "state", "--web.enable-lifecycle", measured=False) as exporter:
             exporter.until_ready()
             watchers, sender = Watchers(exporter.address), Sender(work, exporter.address)
             watchers.start()

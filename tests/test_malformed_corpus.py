@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 HUNDREDMS, WATCHRTC = hundredms_cases(), watchrtc_cases()
 #: No document takes longer than a second or two; one that takes this long would take the process with it.
-LONGEST_SECONDS = 300.0
+LONGEST_SECONDS = 900.0
 #: 2027-01-15T08:00:00Z, later than any time in the documents that is not absurd.
 NOW = 1_800_000_000.0
 
@@ -150,6 +150,7 @@ def apart(case: Case, outcomes: Sequence[Report | RejectedDocument]) -> Delivery
     return Delivery(reports=reports, rejected=tuple(rejections_of(outcomes)))
 
 
+@pytest.mark.no_cover
 def test_the_whole_corpus_goes_through_ledger_and_page(tmp_path: Path) -> None:
     """In one go: no exception, each rejection counted once, nothing added by a second delivery, a well-formed page."""
     families = catalogue(key_labels=["key_tenant"])
@@ -245,7 +246,8 @@ def test_the_real_process_survives_the_whole_corpus(tmp_path: Path) -> None:
     (streams / "9999.json").write_text(json.dumps([good_room("the-last")]), encoding="utf-8")
     with corpus_vendor() as server:
         wanted = expected_rejections(server)
-        with running_exporter(write_configuration(tmp_path, server.base_url), tmp_path / "state") as exporter:
+        config = write_configuration(tmp_path, server.base_url)
+        with running_exporter(config, tmp_path / "state", measured=False) as exporter:
             exporter.until_ready()
             exporter.until("the last room", lambda: 'room_id="the-last"' in exporter.page())
             exporter.until("every rejection", lambda: page_counts(exporter.page()) == wanted)

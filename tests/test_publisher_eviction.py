@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,8 +16,6 @@ from tests.test_publisher import NOW, Page, sessions
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 #: A session, one of its peers, how many windows that has by now, seconds until then, and whether the process restarts.
 steps = st.lists(
@@ -32,6 +31,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.no_cover
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(steps, st.integers(150, 400))
 def test_sessions_never_flap(

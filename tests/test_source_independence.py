@@ -181,7 +181,7 @@ class Seen(Struct, frozen=True, kw_only=True):
 def seen(world: World) -> Seen:
     """Lets calls end and files be written, reloads and ends the exporter, heals everybody and begins again."""
     storage = world.config.with_name("state")
-    with running_exporter(world.config, storage) as exporter:
+    with running_exporter(world.config, storage, measured=False) as exporter:
         exporter.until("polled", lambda: all(_polls(exporter)))
         rounds = [_round(exporter, world, number) for number in range(ROUNDS)]
         exporter.until("failed", lambda: all(failures(page, name) for page in [exporter.page()] for name in FAILING))
@@ -195,7 +195,7 @@ def seen(world: World) -> Seen:
         run.vendor.faults = ()
     for store in world.stores.values():
         store.mood = "good"
-    with running_exporter(world.config, storage) as exporter:
+    with running_exporter(world.config, storage, measured=False) as exporter:
         exporter.until("recovered", lambda: _is_recovered(exporter, world))
         wanted = _expected(world)
         found = [line for line in differences(wanted, query_of_page(scrape(exporter))) if "invented" not in line]
@@ -320,7 +320,7 @@ def test_ready_when_the_last_one_answers(tmp_path: Path) -> None:
         nobody.bind(("127.0.0.1", 0))
         nowhere = f"http://127.0.0.1:{nobody.getsockname()[1]}"
         config = _configured(tmp_path, [Run("away", Case(), tmp_path).source(nowhere), silent.source(url)])
-        with running_exporter(config, tmp_path / "state") as exporter:
+        with running_exporter(config, tmp_path / "state", measured=False) as exporter:
             exporter.until("failed", lambda: failures(exporter.page(), "away"))
             answer = exporter.get("/-/ready")
             assert (answer.status_code, answer.text) == (503, READY_BUT_ONE)

@@ -319,6 +319,7 @@ def long_array(count: int, room: bytes) -> Iterator[bytes]:
     yield room + b"]"
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("head", [b"", b'{"version":1,"rooms":'])
 def test_memory_does_not_grow_with_the_document(head: bytes) -> None:
     """64 MB of rooms of 4 kB, in an array and in an object around one."""
@@ -344,6 +345,7 @@ def test_memory_does_not_grow_with_rubbish(filler: bytes) -> None:
     assert peak < 2_500_000
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("filler", [b" ", b"x", b"["])
 def test_a_gzip_bomb_is_inflated_in_pieces(filler: bytes) -> None:
     """32 MB out of 32 kB."""

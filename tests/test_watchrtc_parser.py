@@ -468,6 +468,7 @@ def test_stays_of_one_peer_are_told_apart() -> None:
     assert [peer.stay for peer in report.peers] == ["x", "x#2", "", "#2", "x#3", "x#2#2", "#2#2", "y#2", "y", "y#3"]
 
 
+@pytest.mark.no_cover
 def test_ten_thousand_stays_of_one_peer() -> None:
     """A hostile room costs no quadratic time: this would take minutes."""
     report = parsed(a_room(peers=[{"peer_id": "p"}] * 10_000))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.year import DAY, Measured, Year, simulate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.no_cover
 def test_state_and_memory_are_flat(tmp_path: Path) -> None:
     """1500 sessions in 60 days with a history of 10: from day 15 on nothing grows, not by a tenth."""
     seen: list[Measured] = []

@@ -80,7 +80,7 @@ class CrashRun:
         life = _Life(self.watchers)
         moments = self._moments(life)
         moment = self._rng.choice(list(moments))
-        with running_exporter(self._config, self._storage, address=self._address) as exporter:
+        with running_exporter(self._config, self._storage, address=self._address, measured=False) as exporter:
             moments[moment]()
             if exporter.process.poll() is not None:
                 self.findings.append(f"the process ended by itself: {exporter.log_end()}")
@@ -93,7 +93,7 @@ class CrashRun:
     def finish(self, expected: Expected) -> None:
         """Lets a last process come to an end with everything, and compares."""
         self._work.show(1.0)
-        with running_exporter(self._config, self._storage, address=self._address) as exporter:
+        with running_exporter(self._config, self._storage, address=self._address, measured=False) as exporter:
             exporter.until_ready()
             self.findings += settled(exporter, self.sender, expected)
             if exporter.stop() != 0:

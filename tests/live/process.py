@@ -93,11 +93,18 @@ class Exporter:
 
 @contextmanager
 def running_exporter(
-    config: Path, storage: Path, *flags: str, address: str = "", log: Path | None = None
+    config: Path, storage: Path, *flags: str, address: str = "", log: Path | None = None, measured: bool = True
 ) -> Iterator[Exporter]:
-    """Starts `python -m exporter`, on a free port if no address is given; it need not be ready yet.
+    """Starts `python -m exporter`; it need not be ready yet.
 
-    Its log stands beside its storage, or where it is told.
+    Args:
+        config: its configuration.
+        storage: the folder of its state.
+        flags: more of them.
+        address: where it listens; empty: on a free port.
+        log: where its log goes; None: beside its storage.
+        measured: whether its coverage is; that makes it several times as slow, and where it works hard does what others
+            have done already.
     """
     address = address or f"127.0.0.1:{free_port()}"
     log = log or storage.with_name(f"{storage.name}.log")
@@ -110,9 +117,11 @@ def running_exporter(
         f"--web.listen-address={address}",
         *flags,
     )
+    unset = set() if measured else {"COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"}
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "NO_PROXY": "*"}
+            command, stdout=output, stderr=subprocess.STDOUT, env={**environment, "NO_PROXY": "*"}
         )
     exporter = Exporter(process, address, log)
     try:

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.anyio
 _HELD = 8 << 20
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("place", "count"),
     [
