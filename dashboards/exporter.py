@@ -82,7 +82,7 @@ def _age() -> stat.Panel:
         empty=_NO_EXPORTER,
     )
     last = at_end("webrtc_exporter_source_last_success_timestamp_seconds", SOURCES)
-    return figures(frame, AGE, [Query(expression=f"time() - min({last})")])
+    return figures(frame, AGE, [Query(expression=f"clamp_min(time() - min({last}), 0)")])
 
 
 def _failed() -> stat.Panel:
