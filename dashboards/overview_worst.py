@@ -79,7 +79,6 @@ def worst_peers() -> table.Panel:
     worst = f"bottomk({_MOST}, ({mos} and {on} {poor}) or {on} {_POOR_MOS} * {poor})"
     reason = f"max by ({', '.join(STAY)}, reason) ({seen(_VERDICT, ROOM, POOR)}) and {on} {worst}"
 
-    # With the peer's own labels, or its row would not be found.
     called = f"{poor} * on ({', '.join(SESSION)}) group_left ({_CALLED}) {_named_rooms()}"
 
     def of_these(expression: str) -> str:

@@ -80,8 +80,7 @@ class Sieve:
         too_old: list[tuple[str, str]] = []
         sent: dict[str, list[bytes]] = {}
         known_stays = 0
-        told_again: list[Peer] = []
-        duplicates = 0
+        retold: list[Peer] = []
         for peer in report.peers:
             known = transaction.seen_peer(key, peer.peer_id, peer.stay)
             known_stays += known is not None
@@ -92,19 +91,18 @@ class Sieve:
                 continue
             fingerprint = blake2b(msgspec.msgpack.encode(peer), digest_size=16).digest()
             windows = sum(len(track.windows) for stream in peer.streams for track in stream.tracks)
-            if known is None or (known.fingerprint != fingerprint and windows > known.windows and known.counted):
+            says_else = known is not None and known.fingerprint != fingerprint and bool(known.counted)
+            if known is None or (says_else and windows > known.windows):
                 stays.append(self._stay(report, peer, known, fingerprint, windows))
-                continue
-            duplicates += 1
-            if known.fingerprint != fingerprint and windows == known.windows and known.counted:
-                told_again.append(peer)
+            elif says_else and windows == known.windows:
+                retold.append(peer)
         # Its mark may be gone before the last of its peers': each is forgotten by itself.
         is_known_session = transaction.seen_session(key) or known_stays > 0
         return Sifted(
             is_new_session=not is_known_session and not is_forgotten,
             stays=stays,
-            duplicates=duplicates,
-            retold=told_again,
+            duplicates=len(report.peers) - len(stays) - len(too_old),
+            retold=retold,
             too_old=too_old,
             is_too_old=not is_known_session and is_forgotten,
             sent=sent,

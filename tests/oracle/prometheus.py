@@ -12,7 +12,7 @@ import subprocess
 import time
 from contextlib import contextmanager, suppress
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import httpx
 import pytest
@@ -29,18 +29,16 @@ _ATTEMPTS = 5
 _ports = itertools.cycle(random.sample(range(20_000, 32_000), 12_000))
 
 
-def require_tool(name: str) -> str:
-    """The path of a program.
-
-    Without it, the test is skipped on a person's machine and fails in CI, where nobody would see that it was skipped.
-    """
-    path = shutil.which(name)
-    if path is not None:
-        return path
-    message = f"{name} is not on PATH"
+def leave_out(why: str) -> NoReturn:
+    """Skips the test on a person's machine; in CI it fails, as there nobody would see that it was skipped."""
     if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+def require_tool(name: str) -> str:
+    """The path of a program; where there is none, the test is left out."""
+    return shutil.which(name) or leave_out(f"{name} is not on PATH")
 
 
 class Prometheus:
