@@ -104,10 +104,10 @@ def test_nothing_is_counted_again_after_a_restart(matrix: Matrix, name: str) -> 
 
 @every_fault
 def test_the_pace_is_kept(matrix: Matrix, name: str) -> None:
-    """Never more requests in a second, or in all, than configured, and never more at a time; no burst after a pause."""
+    """No more a second than configured, but for those on their way; never more at a time; no burst after a pause."""
     run = matrix.runs[name]
     times = [visit.began for visit in run.vendor.visits]
-    # Those that are on their way may arrive together.
+    # Sent evenly (tests/test_hundredms_pacing.py), they may arrive together.
     assert most_within(times, 1.0) <= RATE + run.concurrency
     assert most_within(times, 3.0) <= 3 * RATE + run.concurrency
     assert run.vendor.most_running <= run.concurrency
