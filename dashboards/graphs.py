@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Counters are added up over at least this long, so that each column has something to say.
 LEAST_INTERVAL: Final = "5m"
+#: Of sums over everybody: each further point costs as much as the crowd is large, and tells little.
+_MOST_POINTS: Final = 300
 #: In pixels: ids of peers are long, and the graph wants the room.
 _LEGEND_WIDTH: Final = 240
 #: In columns of the grid: what is narrower has its legend below.
@@ -95,7 +97,7 @@ def columns(frame: Frame, look: Look, queries: Sequence[Query], *, colours: Mapp
 
 def areas(frame: Frame, look: Look, queries: Sequence[Query], *, colours: Mapping[str, str]) -> timeseries.Panel:
     """Stacked areas of what there is at each moment."""
-    panel = furnish(timeseries.Panel(), frame, look).min(0)
+    panel = furnish(timeseries.Panel(), frame, look).min(0).max_data_points(_MOST_POINTS)
     panel.targets([ranged(query, index) for index, query in enumerate(queries)])
     panel.draw_style(common.GraphDrawStyle.LINE).fill_opacity(70).line_width(0)
     panel.line_interpolation(common.LineInterpolation.STEP_AFTER).show_points(common.VisibilityMode.NEVER)

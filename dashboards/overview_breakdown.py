@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from dashboards.looks import COUNT, PACKET_LOSS, POOR_PEERS, ROUND_TRIP_TIME
 from dashboards.overview_figures import CLASSIFIED, POOR
 from dashboards.panels import Frame
-from dashboards.queries import ROOM, STAY, by, seen, share
+from dashboards.queries import ROOM, STAY, by, seen
 from dashboards.tables import Label, Measure, Part, merged_table
 
 if TYPE_CHECKING:
@@ -51,15 +51,15 @@ def _breakdown(number: int, title: str, label: str, hint: str) -> table.Panel:
     def of_these(expression: str) -> str:
         return f"{expression} and on ({label}) {most}"
 
-    def with_verdict(matcher: str) -> str:
-        verdicts = seen("webrtc_peer_verdict", ROOM, matcher)
-        return f"count by ({label}) ({peers} and on ({', '.join(STAY)}) {verdicts})"
+    def with_label(measures: str) -> str:
+        return f"{peers} * on ({', '.join(STAY)}) group_left () {by(STAY, 'max', measures)}"
 
-    poor = share(with_verdict(POOR), with_verdict(CLASSIFIED))
+    # 1 for each that was poor, 0 for the other classified ones: the mean is the share of the poor.
+    verdicts = (seen("webrtc_peer_verdict", ROOM, matcher) for matcher in (POOR, CLASSIFIED))
+    poor = by((label,), "avg", with_label(" or 0 * ".join(verdicts)))
 
     def quantile(level: float, name: str) -> str:
-        worst = by(STAY, "max", seen(name, ROOM))
-        return f"quantile by ({label}) ({level}, {peers} * on ({', '.join(STAY)}) group_left () {worst})"
+        return f"quantile by ({label}) ({level}, {with_label(seen(name, ROOM))})"
 
     loss = quantile(0.5, "webrtc_peer_packet_loss_ratio")
     delay = quantile(0.95, "webrtc_peer_round_trip_time_seconds")

@@ -28,6 +28,9 @@ COUNTS: Final = f'{SOURCES}, room_id=~"$room"'
 ROOM: Final = f'{COUNTS}, session_id=~"$session"'
 #: The peer board shows one peer, and a single choice is not escaped for a regular expression.
 PEER: Final = f'{ROOM}, peer_id="$peer"'
+#: Of what was chosen the peers that a graph has lines for. Prometheus reads all that a selector matches, at each step,
+#: before topk() leaves ten of them: only a variable saves it the crowd.
+WORST: Final = f'{ROOM}, peer_id=~"$worst"'
 
 #: How long after the end of a time range a call's report may come and still be shown: the sources' longest lag.
 _LATER: Final = "1d"
@@ -104,9 +107,18 @@ def each_step(name: str, scope: str, *matchers: str, of: str = "max") -> str:
 
 
 def of_the_worst(count: int, expression: str) -> str:
-    """Leaves the stays with the worst verdicts over the whole range: a crowd would hide them, and cost too much."""
-    verdicts = f"avg_over_time({series('webrtc_timeline_verdict', ROOM)}[$__range] @ end())"
-    return f"{expression} and on ({', '.join(STAY)}) topk({count}, {by(STAY, 'max', verdicts)})"
+    """Leaves the stays with the worst verdicts over the whole range, of what is asked for `WORST` alone."""
+    return f"{expression} and on ({', '.join(STAY)}) {_worst_stays(count, WORST, ' @ end()')}"
+
+
+def worst_peers(count: int) -> str:
+    """The peers of the stays with the worst verdicts over the whole range, for the variable that `WORST` follows."""
+    return by(("peer_id",), "max", _worst_stays(count, ROOM, ""))
+
+
+def _worst_stays(count: int, scope: str, moment: str) -> str:
+    verdicts = f"avg_over_time({series('webrtc_timeline_verdict', scope)}[$__range]{moment})"
+    return f"topk({count}, {by(STAY, 'max', verdicts)})"
 
 
 def added(name: str, scope: str, *matchers: str) -> str:
@@ -128,14 +140,14 @@ def current(name: str, scope: str, identity: tuple[str, ...]) -> str:
     """The one series of each session or stay that says what holds now, for families whose labels can change.
 
     A room's verdict changes while the reports of its peers arrive: each change is another series. In view the present
-    one is the answer; after that the one that was seen last; and for a range that ended before the report came, the
-    one that was seen last on the day after it.
+    one is the answer; after that, and for a range that ended before the report came on the day after it, the one that
+    was seen most: it is the last one, which stayed for `series_ttl` while the others gave way to the next report.
     """
     now = series(name, scope)
     keys = ", ".join(identity)
-    # What is in view stays there for the better part of an hour: wide steps miss none, and each step costs as much.
-    before = f"topk by ({keys}) (1, max_over_time(timestamp({now})[$__range:5m]))"
-    later = f"topk by ({keys}) (1, max_over_time(timestamp({now})[{_LATER}:10m] offset -{_LATER}))"
+    # Which one was seen last only a subquery could say, which costs the more the longer the time range is.
+    before = f"topk by ({keys}) (1, count_over_time({now}[$__range]))"
+    later = f"topk by ({keys}) (1, count_over_time({now}[{_LATER}] offset -{_LATER}))"
     return f"{now} or on ({keys}) {before} or on ({keys}) {later}"
 
 

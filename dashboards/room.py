@@ -10,7 +10,7 @@ from dashboards.layout import Identity, Section, board
 from dashboards.links import ROOM_UID
 from dashboards.looks import COUNT, DURATION, MOMENT, MOS, POOR_PEERS, VERDICT
 from dashboards.panels import Frame, Query, figures
-from dashboards.queries import ROOM, SESSION, STAY, in_words, last, milliseconds, severity, share
+from dashboards.queries import ROOM, SESSION, SEVERITIES, STAY, in_words, last, milliseconds, severity
 from dashboards.room_media import loss_received, loss_sent, media_table
 from dashboards.room_tables import peer_matrix, reasons, session_table
 from dashboards.room_timeline import (
@@ -25,7 +25,7 @@ from dashboards.room_timeline import (
     sent_loss,
     verdict_lanes,
 )
-from dashboards.variables import room_variables
+from dashboards.variables import room_variables, worst_variable
 
 if TYPE_CHECKING:
     from grafana_foundation_sdk.builders import stat
@@ -42,7 +42,7 @@ def room_board() -> Dashboard:
             title="WebRTC quality / Room",
             description="How good was this meeting, and which of its peers had a bad time?",
         ),
-        room_variables(),
+        [*room_variables(), worst_variable()],
         [_verdict(), reasons(), _poor_peers(), _mos(), _call()],
         Section(id=100, title="Sessions and peers", panels=[session_table(), peer_matrix()]),
         Section(
@@ -96,8 +96,8 @@ def _poor_peers() -> stat.Panel:
         size=(3, 4),
         empty="No classified peers",
     )
-    verdicts = severity("webrtc_peer_verdict", ROOM, STAY)
-    poor = share(f"count({verdicts} == 3)", f"count({verdicts} >= 1)")
+    classified = f"({severity('webrtc_peer_verdict', ROOM, STAY)} >= 1)"
+    poor = f"avg({classified} == bool {SEVERITIES['poor']})"
     return figures(frame, POOR_PEERS, [Query(expression=poor)])
 
 

@@ -23,7 +23,8 @@ from dashboards.looks import (
     Look,
 )
 from dashboards.panels import Frame, Query
-from dashboards.queries import ROOM, SEVERITIES, STAY, bits, by, each_step, of_the_worst
+from dashboards.queries import ROOM, SEVERITIES, STAY, WORST, bits, by, each_step, of_the_worst
+from dashboards.variables import WORST_PEERS
 
 if TYPE_CHECKING:
     from grafana_foundation_sdk.builders import statetimeline, timeseries
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 NO_TIMELINE: Final = "Set remote_write in the exporter's configuration to see this over time"
 #: Said by those of what 100ms alone measures.
 NO_HUNDREDMS_TIMELINE: Final = "watchRTC does not give it; for 100ms set remote_write in the exporter's configuration"
-_LANES: Final = 20
 _LINES: Final = 10
 _HALF: Final = (12, 7)
 _SENT: Final = 'direction="send"'
@@ -60,7 +60,7 @@ def verdict_lanes() -> statetimeline.Panel:
         size=(15, 11),
         empty=NO_TIMELINE,
     )
-    worst = of_the_worst(_LANES, by(STAY, "max", each_step(_VERDICT, ROOM)))
+    worst = of_the_worst(WORST_PEERS, by(STAY, "max", each_step(_VERDICT, WORST)))
     return lanes(frame, VERDICT, Query(expression=worst, legend="{{peer_id}}"), links=[_to_peer()])
 
 
@@ -98,7 +98,7 @@ def sent_loss() -> timeseries.Panel:
             empty=NO_TIMELINE,
         ),
         PACKET_LOSS,
-        by(STAY, "max", each_step(_LOSS, ROOM, _SENT)),
+        by(STAY, "max", each_step(_LOSS, WORST, _SENT)),
     )
 
 
@@ -117,7 +117,7 @@ def received_loss() -> timeseries.Panel:
             empty=NO_TIMELINE,
         ),
         PACKET_LOSS,
-        by(STAY, "max", each_step(_LOSS, ROOM, _RECEIVED)),
+        by(STAY, "max", each_step(_LOSS, WORST, _RECEIVED)),
     )
 
 
@@ -136,14 +136,14 @@ def round_trip_time() -> timeseries.Panel:
             empty=NO_TIMELINE,
         ),
         ROUND_TRIP_TIME,
-        by(STAY, "max", each_step("webrtc_timeline_round_trip_time_seconds", ROOM)),
+        by(STAY, "max", each_step("webrtc_timeline_round_trip_time_seconds", WORST)),
     )
 
 
 def jitter() -> timeseries.Panel:
     """Jitter of each peer, by direction."""
     identity = (*STAY, "direction")
-    expression = by(identity, "max", each_step("webrtc_timeline_jitter_seconds", ROOM))
+    expression = by(identity, "max", each_step("webrtc_timeline_jitter_seconds", WORST))
     return _peers(
         Frame(
             id=406,
@@ -177,7 +177,7 @@ def sent_bit_rate() -> timeseries.Panel:
             empty=NO_TIMELINE,
         ),
         BIT_RATE,
-        bits(by(STAY, "sum", each_step(_RATE, ROOM, _SENT, of="avg"))),
+        bits(by(STAY, "sum", each_step(_RATE, WORST, _SENT, of="avg"))),
     )
 
 
@@ -195,7 +195,7 @@ def received_bit_rate() -> timeseries.Panel:
             empty=NO_TIMELINE,
         ),
         BIT_RATE,
-        bits(by(STAY, "sum", each_step(_RATE, ROOM, _RECEIVED, of="avg"))),
+        bits(by(STAY, "sum", each_step(_RATE, WORST, _RECEIVED, of="avg"))),
     )
 
 
@@ -214,7 +214,7 @@ def sent_frame_rate() -> timeseries.Panel:
             empty=NO_HUNDREDMS_TIMELINE,
         ),
         LAYER_FRAME_RATE,
-        by(STAY, "max", each_step(_FRAMES, ROOM, _SENT, 'track_type!="screen"', of="avg")),
+        by(STAY, "max", each_step(_FRAMES, WORST, _SENT, 'track_type!="screen"', of="avg")),
     )
 
 
@@ -233,7 +233,7 @@ def received_frame_rate() -> timeseries.Panel:
             empty=NO_HUNDREDMS_TIMELINE,
         ),
         LAYER_FRAME_RATE,
-        by(STAY, "avg", each_step(_FRAMES, ROOM, _RECEIVED, 'track_type!="screen"', of="avg")),
+        by(STAY, "avg", each_step(_FRAMES, WORST, _RECEIVED, 'track_type!="screen"', of="avg")),
     )
 
 
@@ -243,9 +243,8 @@ def _peers(frame: Frame, look: Look, expression: str, *, legend: str = "{{peer_i
 
 
 def _at_once(verdict: str) -> str:
-    verdicts = by(STAY, "max", each_step(_VERDICT, ROOM))
-    # Nobody is 0 as long as somebody has a verdict, and nothing where nobody is there.
-    return f"count({verdicts} == {SEVERITIES[verdict]}) or 0 * count({verdicts})"
+    # A sum of comparisons: nobody is 0 as long as somebody has a verdict, and nothing where nobody is there.
+    return f"sum({by(STAY, 'max', each_step(_VERDICT, ROOM))} == bool {SEVERITIES[verdict]})"
 
 
 def _to_peer() -> Builder[DashboardLink]:

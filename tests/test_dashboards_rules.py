@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.dashboards.boards import committed
-from tests.dashboards.grafana import insert, label_values, panels, quoted, references, step_seconds, variables
+from tests.dashboards.grafana import (
+    as_option,
+    insert,
+    label_values,
+    options_kept,
+    panels,
+    query_result,
+    quoted,
+    references,
+    step_seconds,
+    variables,
+)
 from tests.dashboards.lint import findings
 from tests.dashboards.promql import QueryError, labels
 
@@ -131,7 +142,20 @@ FAULTS: Final[dict[str, tuple[Callable[[Json], None], str]]] = {
     "fixed source": (_variable("job", datasource={"uid": "p"}), "template-label-promql: job: the data source"),
     "shown query": (_variable("job", definition="label_values(job)"), "template-label-promql: job: the definition"),
     "order": (_asks("job", 'label_values(up{source=~"$source"}, job)'), "template-label-promql: job: depends on"),
-    "all series": (_asks("job", "label_values(job)"), "template-label-promql: job: not label_values(selector, label)"),
+    "all series": (_asks("job", "label_values(job)"), "template-label-promql: job: neither label_values(selector"),
+    "other regex": (_variable("worst", regex="/peer_id/"), "template-label-promql: worst: neither label_values(sel"),
+    "label of no series": (
+        _variable("worst", regex=r'/^\{url="(.*)"\} /'),
+        "template-label-promql: worst: the metric has no label url",
+    ),
+    "every peer": (
+        _expression("Loss sent, over time", ', peer_id=~"$worst"', ""),
+        "target-crowd: [Loss sent, over time]/A: reads every peer at each step",
+    ),
+    "subquery": (
+        _expression("Poor peers", "[$__range]", "[$__range:5m]"),
+        "target-crowd: [Poor peers]/A: a subquery",
+    ),
     "no such label": (
         _asks("job", "label_values(webrtc_room_peers, peer_id)"),
         "template-label-promql: job: the metric",
@@ -167,7 +191,7 @@ FAULTS: Final[dict[str, tuple[Callable[[Json], None], str]]] = {
     "link target": (_matrix_link("/d/webrtc-quality-peer", "/d/peer"), "panel-links: [Peers, worst first] links to"),
     "link variable": (_matrix_link("var-peer", "var-who"), "panel-links: [Peers, worst first] sets var-who"),
     "link not encoded": (_matrix_link("peer_id:percentencode", "peer_id"), "panel-links: [Peers, worst first] sets"),
-    "parse": (_expression("Poor peers", "(count(", "((count("), "target-promql: [Poor peers]/A"),
+    "parse": (_expression("Poor peers", "avg((", "avg((("), "target-promql: [Poor peers]/A"),
     "metric": (
         _expression(SENT, "webrtc_peer_packet_loss_ratio", "webrtc_peer_packet_loss"),
         f"target-exists: [{SENT}]/A: webrtc_peer_packet_loss is no metric",
@@ -386,7 +410,20 @@ def test_label_values_queries_are_read(query: str, expected: tuple[str | None, s
     assert label_values(query) == expected
 
 
-@pytest.mark.parametrize(("span", "minimum", "expected"), [(900, None, 15), (86_400, None, 86), (900, "5m", 300)])
-def test_step_follows_the_span(span: float, minimum: str | None, expected: int) -> None:
-    """A range query has at most a point for each pixel and none between two scrapes."""
-    assert step_seconds(span, minimum) == expected
+@pytest.mark.parametrize(
+    ("span", "panel", "expected"),
+    [(900, {}, 15), (86_400, {}, 86), (900, {"interval": "5m"}, 300), (86_400, {"maxDataPoints": 300}, 288)],
+)
+def test_step_follows_the_span(span: float, panel: Json, expected: int) -> None:
+    """A range query has at most a point for each pixel, or as many as the panel says, and none between two scrapes."""
+    assert step_seconds(span, panel) == expected
+
+
+def test_variable_takes_what_its_regular_expression_leaves() -> None:
+    """Grafana makes a text of each series, of which the group is the choice; values are not escaped in it."""
+    assert query_result("query_result(topk(1, up))") == "topk(1, up)"
+    told = [{"metric": {"peer_id": name}, "value": [1.5, "3"]} for name in ('a"} b', "a", "a")]
+    assert [as_option(series) for series in told][:2] == ['{peer_id="a"} b"} 3 1500', '{peer_id="a"} 3 1500']
+    worst = variables(COMMITTED["webrtc-quality-room"])["worst"]
+    assert options_kept(worst, [as_option(series) for series in told]) == ['a"} b', "a"]
+    assert options_kept({"regex": ""}, ["a", "b"]) == ["a", "b"]

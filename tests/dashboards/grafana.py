@@ -50,6 +50,25 @@ def label_values(query: str) -> tuple[str | None, str] | None:
     return (match[1], match[2]) if match else None
 
 
+def query_result(query: str) -> str | None:
+    """The expression of a `query_result` query."""
+    match = re.fullmatch(r"query_result\((.+)\)", query)
+    return match[1] if match else None
+
+
+def as_option(series: Json) -> str:
+    """The text that Grafana makes of a series of a `query_result`, for the variable's regular expression to read."""
+    told = ",".join(f'{label}="{value}"' for label, value in series["metric"].items() if label != "__name__")
+    at, value = series["value"]
+    return f"{series['metric'].get('__name__', '')}{{{told}}} {value} {1_000 * at:.0f}"
+
+
+def options_kept(variable: Json, texts: Sequence[str]) -> list[str]:
+    """What the variable's regular expression, `/.../`, leaves of each text; all of it where there is none."""
+    pattern = (variable.get("regex") or "/(.*)/").strip("/")
+    return list(dict.fromkeys(match[1] for text in texts if (match := re.search(pattern, text))))
+
+
 def references(text: str) -> Iterator[str]:
     """The names of the variables in a text, without the fields that follow them."""
     for match in REFERENCE.finditer(text):
@@ -81,10 +100,10 @@ def _escaped(match: re.Match[str]) -> str:
     return "\\\\" + match[0].replace("\\", "\\\\")
 
 
-def step_seconds(span: float, minimum: str | None) -> int:
+def step_seconds(span: float, panel: Json) -> int:
     """The step of a panel's range query: its own least one, the scrape interval, or a point for each pixel."""
-    least = parse_seconds(minimum) if minimum else _SCRAPE_SECONDS
-    return max(least, round(span / _POINTS), 1)
+    least = parse_seconds(panel["interval"]) if panel.get("interval") else _SCRAPE_SECONDS
+    return max(least, round(span / (panel.get("maxDataPoints") or _POINTS)), 1)
 
 
 def parse_seconds(duration: str) -> int:

@@ -11,7 +11,17 @@ from grafana_foundation_sdk.cog import plugins
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from tests.dashboards.grafana import insert, label_values, panels, parse_seconds, references, variable_query, variables
+from tests.dashboards.grafana import (
+    built_in,
+    insert,
+    label_values,
+    panels,
+    parse_seconds,
+    query_result,
+    references,
+    variable_query,
+    variables,
+)
 from tests.dashboards.promql import QueryError, labels
 
 if TYPE_CHECKING:
@@ -124,17 +134,28 @@ def variable_queries(board: Json, _boards: Mapping[str, Json]) -> Iterator[str]:
         if variable.get("definition") != variable_query(variable):
             yield f"{name}: the definition shown differs from the query"
         earlier = list(declared)[: list(declared).index(name)]
-        if later := set(references(variable_query(variable))) - set(earlier):
+        asked = {other for other in references(variable_query(variable)) if not _BUILT_IN.match(other)}
+        if later := asked - set(earlier):
             yield f"{name}: depends on {sorted(later)}, which come later"
-        parts = label_values(insert(variable_query(variable), dict.fromkeys(declared, "x")))
-        if parts is None or parts[0] is None:
-            yield f"{name}: not label_values(selector, label)"
+        query = insert(variable_query(variable), dict.fromkeys(declared, "x") | built_in(0, 3_600, 15))
+        if (parts := _asked(query, variable.get("regex") or "")) is None:
+            yield f"{name}: neither label_values(selector, label) nor query_result(expression) with its one label"
             continue
+        expression, label = parts
         try:
-            if parts[1] not in labels(promql.parse(parts[0])):
-                yield f"{name}: the metric has no label {parts[1]}"
+            if label not in labels(promql.parse(expression)):
+                yield f"{name}: the metric has no label {label}"
         except (QueryError, ValueError) as error:
             yield f"{name}: {error}"
+
+
+def _asked(query: str, regex: str) -> tuple[str, str] | None:
+    """The expression that a variable asks for, and the label whose values it takes."""
+    if expression := query_result(query):
+        label = re.fullmatch(r'/\^\\\{(\w+)="\(\.\*\)"\\\} /', regex)
+        return (expression, label[1]) if label else None
+    selector, label_name = label_values(query) or (None, "")
+    return (selector, label_name) if selector else None
 
 
 def declared_and_used(board: Json, _boards: Mapping[str, Json]) -> Iterator[str]:

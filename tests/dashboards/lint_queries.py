@@ -154,10 +154,35 @@ def in_view(board: Json, _boards: Mapping[str, Json]) -> Iterator[str]:
         looked_back = {
             selection.selector.name or ""
             for selection in selections(tree)
-            if any(isinstance(node, promql.MatrixSelector | promql.SubqueryExpr) for node in selection.around)
+            if any(isinstance(node, promql.MatrixSelector) for node in selection.around)
         }
         for name in sorted(names - looked_back):
             yield f"{target.place}: {name} is asked for at the end of the range alone"
+
+
+def crowds(board: Json, _boards: Mapping[str, Json]) -> Iterator[str]:
+    """No query costs more than one look at what was chosen: a graph that has lines for peers reads those peers alone.
+
+    At each step Prometheus reads all that a selector matches, whatever is left of it then; and the steps of a subquery
+    are as many as the time range is long.
+    """
+    for target, tree in parsed(board):
+        read = list(selections(tree))
+        if any(isinstance(node, promql.SubqueryExpr) for selection in read for node in selection.around):
+            yield f"{target.place}: a subquery"
+        elif not target.target.get("instant") and _has_peers(tree) and not all(map(_is_of_a_peer, read)):
+            yield f"{target.place}: reads every peer at each step"
+
+
+def _has_peers(tree: promql.Expr) -> bool:
+    try:
+        return "peer_id" in labels(tree)
+    except QueryError:
+        return False
+
+
+def _is_of_a_peer(selection: Selection) -> bool:
+    return any(matcher.name == "peer_id" for matcher in selection.selector.matchers.matchers)
 
 
 def without_rules(board: Json, _boards: Mapping[str, Json]) -> Iterator[str]:
@@ -196,6 +221,7 @@ QUERY_RULES: Final[dict[str, Callable[[Any, Any], Iterator[str]]]] = {
     "target-counter-agg": counters,
     "target-rate-interval": ranges,
     "target-in-view": in_view,
+    "target-crowd": crowds,
     "target-without-rules": without_rules,
     "target-bits": bits,
 }

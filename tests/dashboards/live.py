@@ -12,10 +12,13 @@ from urllib.request import urlopen
 
 from tests.dashboards.grafana import (
     Json,
+    as_option,
     built_in,
     charts,
     insert,
     label_values,
+    options_kept,
+    query_result,
     quoted,
     step_seconds,
     variable_query,
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 
 
 _TIMEOUT_SECONDS: Final = 30
+
+#: Grafana's number for a variable that is not shown.
+_HIDDEN: Final = 2
 
 #: Chooses all values of a variable.
 ALL: Final = "$__all"
@@ -155,8 +161,8 @@ def live_findings(
         missing from the answer.
     """
     prometheus = Prometheus(base_url)
-    values, found = _resolve(prometheus, dashboard, at - span, at, choose)
     allowed = absences(dashboard) if may_be_empty is None else may_be_empty
+    values, found = _resolve(prometheus, dashboard, at - span, at, choose, allowed)
     for question in questions(dashboard, values, at, span):
         try:
             answer = question.ask(prometheus)
@@ -201,7 +207,7 @@ def questions(dashboard: Json, values: Mapping[str, str], at: float, span: float
         span: its length in seconds.
     """
     for panel in charts(dashboard):
-        step = step_seconds(span, panel.get("interval"))
+        step = step_seconds(span, panel)
         everything = {**values, **built_in(at - span, at, step)}
         for target in panel["targets"]:
             place = f"[{panel['title']}]/{target['refId']}"
@@ -235,7 +241,7 @@ def answer(  # noqa: PLR0913 - what a person chooses on a board
         renamed = panel["transformations"][-1]["options"]["renameByName"]
         targets = [target for target in targets if renamed.get(f"Value #{target['refId']}") == column]
     (target,) = targets
-    values = resolved(base_url, dashboard, at, choose, span=span) | built_in(at - span, at, step_seconds(span, None))
+    values = resolved(base_url, dashboard, at, choose, span=span) | built_in(at - span, at, step_seconds(span, panel))
     return Prometheus(base_url).query(insert(target["expr"], values), at)
 
 
@@ -247,7 +253,12 @@ def resolved(
 
 
 def _resolve(
-    prometheus: Prometheus, dashboard: Json, start: float, end: float, choose: Mapping[str, Sequence[str]]
+    prometheus: Prometheus,
+    dashboard: Json,
+    start: float,
+    end: float,
+    choose: Mapping[str, Sequence[str]],
+    may_be_empty: Sequence[Absence] = (),
 ) -> tuple[dict[str, str], list[str]]:
     values: dict[str, str] = {}
     found: list[str] = []
@@ -255,19 +266,28 @@ def _resolve(
         if variable["type"] == "datasource":
             values[name] = "prometheus"
             continue
-        query = label_values(insert(variable_query(variable), values))
+        query = insert(variable_query(variable), values | built_in(start, end, 1))
         try:
-            options = prometheus.label_values(*query, start, end) if query else []
+            options = _options(prometheus, variable, query, start, end)
         except QueryFailedError as error:
             options = []
             found.append(f"variable {name}: {error}")
-        if not options:
+        # What nobody chooses may be empty where the queries that follow it are.
+        optional = variable.get("hide") == _HIDDEN and any(absence.text in query for absence in may_be_empty)
+        if not options and not optional:
             found.append(f"variable {name}: offers nothing")
         chosen = list(choose.get(name) or ([ALL] if variable.get("includeAll") else options[:1] or [""]))
         found += (f"variable {name}: does not offer {one!r}" for one in chosen if one != ALL and one not in options)
         every = variable.get("allValue") or quoted(variable, options or [""])
         values[name] = every if chosen == [ALL] else quoted(variable, chosen)
     return values, found
+
+
+def _options(prometheus: Prometheus, variable: Json, query: str, start: float, end: float) -> list[str]:
+    if expression := query_result(query):
+        return options_kept(variable, [as_option(series) for series in prometheus.query(expression, end)])
+    asked = label_values(query)
+    return prometheus.label_values(*asked, start, end) if asked else []
 
 
 def _stumbles(answer: Sequence[Json], target: Json, *, optional: bool) -> Iterator[str]:

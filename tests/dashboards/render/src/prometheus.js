@@ -39,6 +39,12 @@ function builtIn(step, { start, end }) {
   };
 }
 
+// What Grafana makes of a series for the regular expression of a variable to read.
+function optionOf({ metric: { __name__: name = '', ...labels }, value: [at, value] }) {
+  const told = Object.entries(labels).map(([label, text]) => `${label}="${text}"`);
+  return { text: `${name}{${told.join(',')}} ${value} ${at * 1000}` };
+}
+
 export class PrometheusSource extends DataSourceApi {
   constructor(url) {
     super({ id: 1, uid: 'prometheus', type: 'prometheus', name: 'Prometheus', meta: META, jsonData: {}, readOnly: true });
@@ -94,10 +100,15 @@ export class PrometheusSource extends DataSourceApi {
   }
 
   async metricFindQuery(query, { scopedVars, range }) {
-    const text = this.insert(query.query, scopedVars);
+    const text = this.insert(query.query, scopedVars, builtIn(SCRAPE_SECONDS, seconds(range)));
+    const [, expression] = /^query_result\((.+)\)$/.exec(text) ?? [];
+    if (expression) {
+      const { result } = await this.ask('query', { query: expression, time: seconds(range).end });
+      return result.map(optionOf);
+    }
     const [, selector, label] = /^label_values\((.+),\s*(\w+)\)$/.exec(text) ?? [];
     if (!label) {
-      throw new Error(`no label_values(selector, label): ${text}`);
+      throw new Error(`neither label_values(selector, label) nor query_result(expression): ${text}`);
     }
     const values = await this.ask(`label/${label}/values`, { 'match[]': selector, ...seconds(range) });
     return values.map((value) => ({ text: value }));
