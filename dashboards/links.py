@@ -33,6 +33,13 @@ ON_SERIES: Final = "__field.labels"
 #: The text of a cell as an address. Grafana lets none through that would run as a script.
 THE_ADDRESS: Final = "${__value.raw}"
 
+#: The page of a 100ms session in the vendor's dashboard. Its API does not tell it: the published code of Campsite, a
+#: product made with 100ms, leads there (`hms_session_url`).
+_HUNDREDMS_PAGE: Final = "https://dashboard.100ms.live/session-details/"
+#: An id of the database that 100ms uses: no time, which is a watchRTC session's id where it has no address, and no
+#: pseudonym, which is shorter.
+_HUNDREDMS_SESSION: Final = "[0-9a-f]{24}"
+
 #: The time range that is looked at, and that of the call in a row which has these two columns, in milliseconds.
 SAME_TIME: Final = "${__url_time_range}"
 STARTED: Final = "Started"
@@ -45,6 +52,12 @@ def board_url(uid: str, identity: tuple[str, ...], place: str, *, time: str = SA
     # Grafana leaves `&`, `#` and `+` of a value alone unless told otherwise, and ids are whatever strangers made up.
     chosen = "".join(f"&var-{VARIABLES[label]}=${{{place}.{label}:percentencode}}" for label in identity)
     return f"/d/{uid}?{time}&${{datasource:queryparam}}&${{job:queryparam}}{chosen}"
+
+
+def with_address(info: str) -> str:
+    """What `webrtc_room_info` tells, with the vendor's page in `url` for sessions of 100ms, which give none."""
+    joined = f'label_join({info}, "page", " ", "url", "session_id")'
+    return f'label_replace({joined}, "url", "{_HUNDREDMS_PAGE}$1", "page", " ({_HUNDREDMS_SESSION})")'
 
 
 def data_link(title: str, url: str) -> Builder[LinkModel]:

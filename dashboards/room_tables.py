@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dashboards.links import ENDED, IN_ROW, OWN_TIME, PEER_UID, ROOM_UID, STARTED, THE_ADDRESS, board_url
+from dashboards.links import ENDED, IN_ROW, OWN_TIME, PEER_UID, ROOM_UID, STARTED, THE_ADDRESS, board_url, with_address
 from dashboards.looks import (
     BIT_RATE,
     CALL_SETUP,
@@ -40,14 +40,14 @@ def session_table() -> table.Panel:
         description=(
             "The finished sessions that were in view within the time range, worst first. The exporter shows a session "
             "for an hour after its report came (metrics.series_ttl): look back further with a longer time range. "
-            "Click a session to see it alone, in its own time, and the address for the vendor's page. Dashes: the "
-            "source does not say (100ms gives no MOS, score, rating or setup time)."
+            "Click a session to see it alone, in its own time, and the address for the vendor's page (100ms: made of "
+            "the session's id). Dashes: the source does not say (100ms gives no MOS, score, rating or setup time)."
         ),
         size=(24, 5),
         empty="No finished session in this time range",
     )
     start = milliseconds(_of_session("webrtc_room_start_timestamp_seconds"))
-    info = by((*SESSION, "room_name", "url"), "max", current("webrtc_room_info", ROOM, SESSION))
+    info = by((*SESSION, "room_name", "url"), "max", with_address(current("webrtc_room_info", ROOM, SESSION)))
     end = milliseconds(_of_session("webrtc_room_end_timestamp_seconds"))
     link = ("Show this session alone, in its own time", board_url(ROOM_UID, SESSION, IN_ROW, time=OWN_TIME))
     parts: list[Part] = [

@@ -128,6 +128,19 @@ def test_last_verdict_counts_and_no_other(prometheus: str) -> None:
     }
 
 
+def test_every_session_has_its_vendors_page(prometheus: str) -> None:
+    """WatchRTC gives the address itself; of 100ms it is that of the session in the vendor's dashboard."""
+    panel = _panel(ROOM, "Sessions")
+    (target,) = (target for target in panel["targets"] if "webrtc_room_info" in target["expr"])
+    values = resolved(prometheus, ROOM, END, {}, span=SPAN) | built_in(END - SPAN, END, 15)
+    rows = Prometheus(prometheus).query(insert(target["expr"], values), END)
+    assert {row["metric"]["session_id"]: row["metric"]["url"] for row in rows} == {
+        sample.SESSION: f"https://dashboard.100ms.live/session-details/{sample.SESSION}",
+        sample.OLD_SESSION: f"https://dashboard.100ms.live/session-details/{sample.OLD_SESSION}",
+        sample.WATCH_SESSION: "https://calls.example.org/support",
+    }
+
+
 def test_matrix_has_one_row_for_each_stay(prometheus: str) -> None:
     """Every stay of every peer is there once, the one that never connected among them."""
     rows = _answer(prometheus, ROOM, "Peers, worst first", {}, column="Verdict")

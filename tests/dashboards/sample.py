@@ -24,8 +24,8 @@ END: Final = START + 7_200
 STEP: Final = 15
 
 ROOM: Final = "65f1.standup+team"
-SESSION: Final = "65f1aa02"
-OLD_SESSION: Final = "65f1aa01"
+SESSION: Final = "65f1aa02c1d2e3f405162738"
+OLD_SESSION: Final = "65f1aa01c1d2e3f405162738"
 WATCH_ROOM: Final = "support (room) 1/2"
 WATCH_SESSION: Final = "2023-11-14T22:11:00.885Z"
 BAD_PEER: Final = "3c9d-ben"
