@@ -114,8 +114,8 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Calls]:
 def _pages(replay: Replay, prometheus: Prometheus) -> Iterator[Page]:
     standup = 'on (session_id) webrtc_room_info{room_name="weekly-standup"}'
     hundredms = _worst(prometheus, replay.end, f"webrtc_peer_poor_time_ratio and {standup}")
-    # One of whom everything is known, so that every column has something to say.
-    labels = ("country", "city", "organization", "audio_device", "video_device", "media_transport", "sdk_version")
+    # One of whom everything is known, so that every column has something to say; only relayed ones have a connection.
+    labels = ("country", "city", "organization", "audio_device", "video_device", "connection_type", "sdk_version")
     known = ", ".join(f'{label}!=""' for label in labels)
     stay = "source, room_id, session_id, peer_id"
     loss = f'max by ({stay}) (webrtc_peer_packet_loss_ratio{{source="watch"}})'
