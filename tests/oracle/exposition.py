@@ -49,10 +49,11 @@ def check_exposition(text_body: str, om_body: str) -> None:
     Raises:
         AssertionError: what is wrong and where, one finding a line.
     """
-    findings = [f"text: {line}" for line in page_findings(text_body, openmetrics=False)]
-    findings += [f"openmetrics: {line}" for line in page_findings(om_body, openmetrics=True)]
+    text, text_findings = _read(text_body, openmetrics=False)
+    openmetrics, om_findings = _read(om_body, openmetrics=True)
+    findings = [f"text: {line}" for line in text_findings] + [f"openmetrics: {line}" for line in om_findings]
     if not findings:
-        findings = _form_differences(text_body, om_body)
+        findings = _form_differences(text, openmetrics)
     findings += [f"promtool: {line}" for line in promtool_findings(text_body)]
     if findings:
         raise AssertionError("\n".join(findings))
@@ -60,12 +61,17 @@ def check_exposition(text_body: str, om_body: str) -> None:
 
 def page_findings(body: str, *, openmetrics: bool) -> list[str]:
     """What is wrong with one form of a page by itself."""
+    return _read(body, openmetrics=openmetrics)[1]
+
+
+def _read(body: str, *, openmetrics: bool) -> tuple[list[Metric], list[str]]:
+    """The families of one form of a page, and what is wrong with it by itself."""
     findings = _line_findings(body, openmetrics=openmetrics)
     parser = _parse_openmetrics if openmetrics else _parse_text
     try:
         families = list(parser(body))
     except Exception as error:  # noqa: BLE001 - the parsers raise whatever their lines happen to meet
-        return [*findings, f"not accepted by the parser: {error!r}"]
+        return [], [*findings, f"not accepted by the parser: {error!r}"]
     seen: set[tuple[str, frozenset[tuple[str, str]]]] = set()
     for family in families:
         for sample in family.samples:
@@ -75,7 +81,7 @@ def page_findings(body: str, *, openmetrics: bool) -> list[str]:
             seen.add(series)
             findings += _sample_findings(family, sample)
         findings += _family_findings(family)
-    return findings
+    return families, findings
 
 
 def promtool_findings(text_body: str) -> list[str]:
@@ -204,8 +210,8 @@ def _histogram_findings(family: Metric) -> list[str]:
     return findings
 
 
-def _form_differences(text_body: str, om_body: str) -> list[str]:
-    text, openmetrics = _content(_parse_text(text_body)), _content(_parse_openmetrics(om_body))
+def _form_differences(text_families: Iterable[Metric], om_families: Iterable[Metric]) -> list[str]:
+    text, openmetrics = _content(text_families), _content(om_families)
     findings = []
     for name in sorted(text.keys() | openmetrics.keys()):
         if name not in text or name not in openmetrics:
