@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 120.0
 _PAUSE = 0.1
+_PAUSES_PER_LOOK = 2.0
 _GRACE = 60.0
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -52,19 +53,22 @@ class Exporter:
     def until(self, what: str, holds: Callable[[], object], patience: float = _PATIENCE, pause: float = _PAUSE) -> None:
         """Waits until something holds, for so many seconds, with so many between two looks.
 
+        Where a look takes long, the pauses are longer: a test that only looks keeps the process from its work.
+
         Raises:
             AssertionError: it does not hold in time, or the process has ended; the text has the end of its log.
         """
         deadline = time.monotonic() + patience
         while True:
             assert self.process.poll() is None, f"the exporter ended: {self.log_end()}"
+            began = time.monotonic()
             try:
                 if holds():
                     return
             except httpx.TransportError:
                 pass
             assert time.monotonic() < deadline, f"not within {patience} s: {what}\n{self.log_end()}"
-            time.sleep(pause)
+            time.sleep(max(pause, _PAUSES_PER_LOOK * (time.monotonic() - began)))
 
     def until_ready(self) -> None:
         """Waits until the first poll of each source has ended."""
