@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from coverage import Coverage
 from hypothesis import settings
 
 if TYPE_CHECKING:
@@ -17,6 +18,15 @@ settings.register_profile("untimed", deadline=None)
 # A change is judged by the same examples each time; new ones are looked for on people's machines.
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "untimed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Ends the measuring that a worker has begun, as any process of the tests does, before pytest-cov begins its own.
+
+    It would go on whenever that one pauses, so that `no_cover` would save nothing.
+    """
+    while hasattr(config, "workerinput") and (measuring := Coverage.current()):
+        measuring.stop()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
