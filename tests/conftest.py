@@ -11,7 +11,7 @@ from coverage import Coverage
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 # How long an example takes depends on what else the machine does; no test is about time.
 settings.register_profile("untimed", deadline=None)
@@ -27,6 +27,19 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     while hasattr(config, "workerinput") and (measuring := Coverage.current()):
         measuring.stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Measures processes alone where real ones run: beside them a test plays the vendors, whom others cover."""
+    measuring = Coverage.current() if item.get_closest_marker("live") else None
+    if measuring is not None:
+        measuring.stop()
+    try:
+        return (yield)
+    finally:
+        if measuring is not None:
+            measuring.start()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
