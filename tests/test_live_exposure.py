@@ -90,7 +90,7 @@ def test_each_prometheus_sees_the_only_session_of_a_new_room(tmp_path: Path) -> 
     """Every second and every three over connections of their own, every two through a proxy; all look alike."""
     config = configure(tmp_path)
     with ExitStack() as running:
-        exporter = running.enter_context(running_exporter(config, tmp_path / "state"))
+        exporter = running.enter_context(running_exporter(config, tmp_path / "state", measured=False))
         proxied = {**ALIKE, "proxy_url": running.enter_context(running_proxy())}
 
         def prometheus(name: str, interval: str, options: Mapping[str, object]) -> Prometheus:
@@ -124,7 +124,7 @@ def test_each_sees_it_over_a_crash(tmp_path: Path) -> None:
     """The process dies when only the faster one has read the zeros: the next one waits for the slower one as well."""
     config = configure(tmp_path)
     with ExitStack() as running:
-        with running_exporter(config, tmp_path / "state") as exporter:
+        with running_exporter(config, tmp_path / "state", measured=False) as exporter:
             address = exporter.address
             prometheis = {
                 name: running.enter_context(
@@ -145,12 +145,12 @@ def test_each_sees_it_over_a_crash(tmp_path: Path) -> None:
             exporter.stop(signal.SIGKILL)
         # So that all of its interval is left when the next process starts.
         prometheis["slow"].wait_for("up == 0")
-        with running_exporter(config, tmp_path / "state", address=address) as again:
+        with running_exporter(config, tmp_path / "state", address=address, measured=False) as again:
             until_counted(again, list(prometheis.values()), "first")
             assert_seen_from_zero(prometheis, "first")
             # What is shown is not held again.
             assert again.stop(signal.SIGKILL) == -signal.SIGKILL
-        with running_exporter(config, tmp_path / "state", address=address) as once_more:
+        with running_exporter(config, tmp_path / "state", address=address, measured=False) as once_more:
             once_more.until_ready()
             assert 'webrtc_sessions_total{source="watch",room_id="first"} 1.0' in once_more.page()
 

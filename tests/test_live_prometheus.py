@@ -60,7 +60,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         config, storage = folder / "config.yaml", folder / "state"
         config.write_text(json.dumps(_configuration(vendors, folder, prometheus.url)), encoding="utf-8")
         expected = expected_of(vendors, KEYS)
-        with running_exporter(config, storage, address=address) as exporter:
+        with running_exporter(config, storage, address=address, measured=False) as exporter:
             exporter.until_ready()
             for each in (prometheus, scraping_only):
                 # What the exporter says of itself is not held at zero: it must have been read before it counts.
@@ -237,11 +237,11 @@ def _stay(labels: Iterable[tuple[str, str]]) -> Labels:
 
 def test_a_restart_continues(running: Running) -> None:
     """SIGTERM ends with 0; the next process shows the same page at once and counts nothing again."""
-    with running_exporter(running.config, running.storage.with_name("other")) as other:
+    with running_exporter(running.config, running.storage.with_name("other"), measured=False) as other:
         other.until_ready()
         assert other.stop() == 0
     assert running.exporter.stop() == 0
-    with running_exporter(running.config, running.storage) as again:
+    with running_exporter(running.config, running.storage, measured=False) as again:
         again.until_ready()
         found = differences(running.expected, query_of_page(again.page(open_metrics=True)))
         assert not found, "\n".join(found[:40])

@@ -55,7 +55,7 @@ def test_the_page_is_the_same_after_a_crash(tmp_path: Path) -> None:
     with known_work(tmp_path, seed=5, meetings_of=["one"]) as (work, base_url):
         config, address = work.configure(base_url), ""
         for share, read in ((0.4, False), (0.4, True), (0.8, False)):
-            with running_exporter(config, tmp_path / "state", address=address) as exporter:
+            with running_exporter(config, tmp_path / "state", address=address, measured=False) as exporter:
                 work.show(share)
                 address = exporter.address
                 sender = Sender(work, address)
@@ -69,7 +69,7 @@ def test_the_page_is_the_same_after_a_crash(tmp_path: Path) -> None:
                 before = lines_of(exporter)
                 assert has(exporter, "webrtc_exporter_held_series 0.0") == read
                 exporter.stop(signal.SIGKILL)
-            with running_exporter(config, tmp_path / "state", address=address) as again:
+            with running_exporter(config, tmp_path / "state", address=address, measured=False) as again:
                 again.until_ready()
                 assert lines_of(again) == before
                 again.stop(signal.SIGKILL)
@@ -93,7 +93,7 @@ def test_a_session_leaves_when_it_would_have_left(tmp_path: Path) -> None:
     metrics = {"series_ttl": "30s", "zero_hold": "0s"}
     config.write_text(json.dumps({"sources": [source], "metrics": metrics}), encoding="utf-8")
     counted = 'webrtc_sessions_total{source="watch",room_id="standup"} '
-    with running_exporter(config, tmp_path / "state") as exporter:
+    with running_exporter(config, tmp_path / "state", measured=False) as exporter:
         exporter.until("in view", lambda: has(exporter, "webrtc_room_info{"))
         scrape(exporter)
         exporter.until("shown", lambda: has(exporter, f"{counted}1.0"))
@@ -101,7 +101,7 @@ def test_a_session_leaves_when_it_would_have_left(tmp_path: Path) -> None:
         exporter.stop(signal.SIGKILL)
     lives, deadline = 1, time.monotonic() + _PATIENCE
     while True:
-        with running_exporter(config, tmp_path / "state") as exporter:
+        with running_exporter(config, tmp_path / "state", measured=False) as exporter:
             exporter.until_ready()
             assert has(exporter, f"{counted}1.0")
             in_view = has(exporter, "webrtc_room_info{")

@@ -85,7 +85,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with simulated_vendors(folder / "streams", ended, Faults()) as vendors, ExitStack() as stack:
         (folder / "streams" / "broken.json").write_text(json.dumps(BROKEN), encoding="utf-8")
         exporters = tuple(
-            stack.enter_context(running_exporter(configure(folder, vendors, index), folder / f"state-{index}"))
+            stack.enter_context(
+                running_exporter(configure(folder, vendors, index), folder / f"state-{index}", measured=False)
+            )
             for index in range(SHARDS)
         )
         targets = {f"shard-{index}": exporter.address for index, exporter in enumerate(exporters)}

@@ -145,7 +145,7 @@ def everything_is_there(database: Database, told: Told, now: float) -> Callable[
 @contextmanager
 def running(config: Path, folder: Path) -> Iterator[Exporter]:
     """The real process."""
-    with running_exporter(config, folder / "state", "--web.enable-lifecycle") as exporter:
+    with running_exporter(config, folder / "state", "--web.enable-lifecycle", measured=False) as exporter:
         yield exporter
 
 

@@ -75,7 +75,9 @@ def replayed(folder: Path) -> Iterator[Replay]:
     with (
         in_a_thread(server.application) as vendor,
         receiving_prometheus(folder / "prometheus") as database,
-        running_exporter(_configured(folder, f"{vendor}/v2", database.url), folder / "state") as exporter,
+        running_exporter(
+            _configured(folder, f"{vendor}/v2", database.url), folder / "state", measured=False
+        ) as exporter,
     ):
         exporter.until_ready()
         with httpx.Client(trust_env=False) as receiver:

@@ -44,7 +44,7 @@ def test_the_page_shows_what_is_in_the_store(place: Place, tmp_path: Path) -> No
     """Its secrets it does not show, and it ends as it should."""
     place.put("a.json.gz", gzip.compress(rooms("a1", "a2")))
     place.put("b.json", rooms("b"))
-    with running_exporter(configure(place, tmp_path), tmp_path / "state") as exporter:
+    with running_exporter(configure(place, tmp_path), tmp_path / "state", measured=False) as exporter:
         exporter.until("counted", lambda: sessions(exporter) == {"a1": 1, "a2": 1, "b": 1})
         place.put("b.json", rooms("b", "c"))
         exporter.until("counted", lambda: sessions(exporter) == {"a1": 1, "a2": 1, "b": 1, "c": 1})
@@ -62,11 +62,11 @@ def test_killed_in_the_middle_of_an_object(place: Place, tmp_path: Path) -> None
     place.put("a.json", rooms(*room_ids))
     config, state = configure(place, tmp_path), tmp_path / "state"
     written = state / "state.sqlite-wal"
-    with running_exporter(config, state) as exporter:
+    with running_exporter(config, state, measured=False) as exporter:
         exporter.until("some is committed", lambda: written.exists() and written.stat().st_size > 500_000)
         assert exporter.stop(signal.SIGKILL) == -signal.SIGKILL
     assert 0 < len(counted(state)) < 3000
-    with running_exporter(config, state) as exporter:
+    with running_exporter(config, state, measured=False) as exporter:
         # The first poll has ended.
         exporter.until_ready()
         assert exporter.stop() == 0
