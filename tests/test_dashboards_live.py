@@ -10,7 +10,7 @@ import pytest
 
 from tests.dashboards import sample
 from tests.dashboards.boards import committed
-from tests.dashboards.grafana import built_in, charts, insert, panels
+from tests.dashboards.grafana import built_in, charts, insert, panels, query_result, variable_query, variables
 from tests.dashboards.live import NOTHING_COUNTED, Absence, Prometheus, absences, answer, live_findings, resolved
 from tests.dashboards.prometheus import prometheus_with
 from tests.dashboards.sample_exporter import FAILED_SINCE
@@ -253,6 +253,15 @@ def test_lane_is_red_when_it_happened(prometheus: str, seconds: int, expected: f
     lanes = _at_the_time(prometheus, LANES, seconds)
     assert lanes[sample.BAD_PEER] == expected
     assert lanes["1aa0-ana"] == 1.0
+
+
+def test_graphs_have_the_worst_peers(prometheus: str) -> None:
+    """Twenty of them; were it one, it would be the bad one of the meeting."""
+    values = resolved(prometheus, ROOM, END, ONE_ROOM, span=SPAN) | built_in(END - SPAN, END, 15)
+    asked = query_result(insert(variable_query(variables(ROOM)["worst"]), values)) or ""
+    assert asked.count("topk(20, ") == 1
+    (worst,) = Prometheus(prometheus).query(asked.replace("topk(20, ", "topk(1, "), END)
+    assert worst["metric"] == {"peer_id": sample.BAD_PEER}
 
 
 @pytest.mark.parametrize(("seconds", "poor"), [(700, 0.0), (1_000, 1.0)])
