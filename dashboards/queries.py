@@ -107,18 +107,26 @@ def each_step(name: str, scope: str, *matchers: str, of: str = "max") -> str:
 
 
 def of_the_worst(count: int, expression: str) -> str:
-    """Leaves the stays with the worst verdicts over the whole range, of what is asked for `WORST` alone."""
+    """Leaves the stays that were poor for most of their time in the range, of what is asked for `WORST` alone."""
     return f"{expression} and on ({', '.join(STAY)}) {_worst_stays(count, WORST, ' @ end()')}"
 
 
 def worst_peers(count: int) -> str:
-    """The peers of the stays with the worst verdicts over the whole range, for the variable that `WORST` follows."""
+    """The peers of the stays that were poor for most of their time, for the variable that `WORST` follows."""
     return by(("peer_id",), "max", _worst_stays(count, ROOM, ""))
 
 
 def _worst_stays(count: int, scope: str, moment: str) -> str:
-    verdicts = f"avg_over_time({series('webrtc_timeline_verdict', scope)}[$__range]{moment})"
-    return f"topk({count}, {by(STAY, 'max', verdicts)})"
+    """Those with the largest share of poor windows, and of equal ones those with the worst mean.
+
+    A mean alone would put somebody fair for the whole call before somebody poor for a third of it. A window's verdict v
+    is 1, 2 or 3 (`SEVERITIES`), so that (v - 1)(v - 2) is 2 where it is poor and 0 elsewhere; the mean of that product
+    follows from the mean m and the deviation s of the verdicts: s² + (m - 1)(m - 2). Only a subquery could count them.
+    """
+    windows = f"{series('webrtc_timeline_verdict', scope)}[$__range]{moment}"
+    mean, deviation = f"avg_over_time({windows})", f"stddev_over_time({windows})"
+    poor = f"{deviation} ^ 2 + ({mean} - 1) * ({mean} - 2)"
+    return f"topk({count}, {by(STAY, 'max', f'{poor} + {mean} / 1000')})"
 
 
 def added(name: str, scope: str, *matchers: str) -> str:
