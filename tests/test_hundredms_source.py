@@ -339,13 +339,16 @@ class TestFixedSessions:
         assert bench.intake.peers() == ["p1", "p2"]
 
     @pytest.mark.anyio
-    async def test_a_peer_without_data_counts_in_the_room_that_others_told(self) -> None:
-        """The session must not be counted in two rooms."""
+    @pytest.mark.parametrize("restarts", [False, True])
+    async def test_a_peer_without_data_counts_in_the_room_that_others_told(self, *, restarts: bool) -> None:
+        """The session must not be counted in two rooms, not after a restart either."""
         settings = {"discovery": self.fixed, "peer_stats": {"give_up_after": "10m", "recheck_after": []}}
         bench = Bench(FakeVendor(), settings)
         bench.vendor.default = audio_stats(room_id="r7")
         bench.vendor.stats["p2"] = 404
         await bench.poll()
+        if restarts:
+            bench.restart()
         await bench.poll(600.0)
         assert [(report.peers[0].peer_id, report.session.key.room_id) for report in bench.intake.reports] == [
             ("p1", "r7"),
