@@ -11,7 +11,7 @@ KILLS ?= 500
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test emulators lint dashboards render pictures rules readme bench bench-boards soak year lock clean
+.PHONY: help demo test emulators page lint dashboards render pictures rules readme bench bench-boards soak year lock clean
 
 help: ## this list
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -19,10 +19,12 @@ help: ## this list
 demo: .venv/runtime ## simulated calls of both vendors on http://localhost:10210/metrics
 	$(RUN)/python -m exporter demo --speed $(SPEED)
 
-test: .venv/dev emulators $(PAGE) ## all tests, with the coverage gate
+test: .venv/dev emulators page ## all tests, with the coverage gate
 	$(RUN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 emulators: $(EMULATORS)/node_modules/.package-lock.json ## Azurite, for the tests with object stores (needs npm)
+
+page: $(PAGE) ## what draws the dashboards (needs npm)
 
 lint: .venv/dev ## ruff and mypy
 	$(RUN)/ruff check .
@@ -32,7 +34,7 @@ lint: .venv/dev ## ruff and mypy
 dashboards: .venv/dev ## write the dashboards' JSON anew
 	$(RUN)/python -m dashboards
 
-render: .venv/dev $(PAGE) ## draw the dashboards in Chromium, check what is drawn, keep it in build/pictures (needs npm)
+render: .venv/dev page ## draw the dashboards in Chromium, check what is drawn, keep it in build/pictures (needs npm)
 	$(RUN)/python -m pytest tests/test_dashboards_drawn.py $(ARGS)
 
 pictures: render ## draw the pictures of README.md anew
