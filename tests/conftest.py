@@ -38,7 +38,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     try:
         return (yield)
     finally:
-        if measuring is not None:
+        # After one that is marked `no_cover` pytest-cov has begun again already; begun twice, it would never pause.
+        if measuring is not None and Coverage.current() is None:
             measuring.start()
 
 
