@@ -214,6 +214,7 @@ class TestLookUp:
         assert "rec" not in bench.vendor.asked
         assert bench.intake.reports[0].session.peers == 5
 
+    @pytest.mark.no_cover
     async def test_a_large_session(self) -> None:
         """Thousands of peers become tasks in deliveries of bounded size; one without an id costs itself only."""
         bench = Bench(FakeVendor(), QUIET)

@@ -620,6 +620,7 @@ class TestManyBadAnswers:
 class TestLargeSessions:
     """Sessions of many peers stream through."""
 
+    @pytest.mark.no_cover
     @pytest.mark.anyio
     async def test_statistics_are_not_held(self) -> None:
         """No more of them than are asked for at the same time, however many peers there are."""

@@ -278,6 +278,7 @@ def test_an_element_that_is_too_large_costs_only_itself(large: bytes, size: int)
     assert told(b"[" + large, size, limit=100) == ["too_large", "malformed"]
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("inner", [b"x", b"]", b"{", b'\\"', b"\\\\", b" "])
 @pytest.mark.parametrize("size", [7, 100_000])
 def test_brackets_in_a_long_string_are_no_brackets(inner: bytes, size: int) -> None:
