@@ -140,7 +140,7 @@ def session_row(meeting: Meeting, now: float) -> Document:
 def _session_peer(meeting: Meeting, number: int, now: float) -> Document:
     person = meeting.participants[number]
     left = meeting.start + person.left
-    rng = dice(meeting.key, number, "session")
+    rng = dice(person.noise, "session")
     row: Document = {
         "id": peer_id(meeting, number),
         "session_id": session_id(meeting),
@@ -165,7 +165,8 @@ def peer_stats(recording: Recording, number: int, habits: Habits | None = None) 
         habits: in what the client departs from the textbook; drawn for this peer by default.
     """
     meeting = recording.meeting
-    rng = dice(meeting.key, number, "peer-stats")
+    # Of the person, not of the time: each run of a simulation tells the same of the same people.
+    rng = dice(meeting.participants[number].noise, "peer-stats")
     drawn = draw_habits(rng)
     chosen = drawn if habits is None else habits
     writer = _Writer(recording, number, chosen, rng)

@@ -69,7 +69,8 @@ def room_document(recording: Recording) -> Document:
 
 
 def _peer(meeting: Meeting, person: Participant, values: _Values | None) -> Document:
-    rng = dice(meeting.key, person.name, "watchrtc")
+    # Of the person, not of the time: each run of a simulation tells the same of the same people.
+    rng = dice(person.noise, "watchrtc")
     peer: Document = {
         "peer_id": person.name,
         "os": person.device.os,
