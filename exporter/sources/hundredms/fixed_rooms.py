@@ -25,8 +25,11 @@ class FixedRooms:
         return self._known[session_id]
 
     def learn(self, session_id: str, room_id: str) -> tuple[Fact, ...]:
-        """Takes what an answer says, and gives what is to be remembered of it, along with the answer itself."""
-        if not room_id or self._known.get(session_id) == room_id:
+        """Takes what an answer says, and gives what is to be remembered of it, along with the answer itself.
+
+        Again with each answer: the first one's delivery may have failed.
+        """
+        if not room_id:
             return ()
         self._known[session_id] = room_id
         return (Fact(_fact_name(session_id), room_id.encode()),)
