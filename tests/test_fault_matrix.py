@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -131,8 +130,7 @@ def asked_to_wait(visit: Visit) -> float:
     if header.isdigit():
         return float(header)
     if header:
-        at = time.time() - (time.monotonic() - visit.answered)
-        return parsedate_to_datetime(header).timestamp() - at
+        return parsedate_to_datetime(header).timestamp() - visit.answered_at
     found = re.search(r"retry after (\d+) seconds", visit.answer.body.decode())
     return float(found[1]) if found else 0.0
 

@@ -80,6 +80,8 @@ class Visit(Struct, kw_only=True):
     began: float
     #: Just before the answer was sent.
     answered: float = 0.0
+    #: The same in Unix seconds: a machine that is held and set right would have the two clocks disagree later.
+    answered_at: float = 0.0
     answer: Answer | None = None
 
 
@@ -122,7 +124,7 @@ class FaultyVendor:
             visit = Visit(asked=asked, began=began)
             self.visits.append(visit)
             visit.answer = self._dated(await self._answer(asked, scope, self.faults))
-            visit.answered = time.monotonic()
+            visit.answered, visit.answered_at = time.monotonic(), time.time()
             if visit.answer.manner == "silent":
                 await self._keep_silent(receive)
                 return
