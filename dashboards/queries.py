@@ -107,12 +107,12 @@ def each_step(name: str, scope: str, *matchers: str, of: str = "max") -> str:
 
 
 def of_the_worst(count: int, expression: str) -> str:
-    """Leaves the stays that were poor for most of their time in the range, of what is asked for `WORST` alone."""
+    """Leaves the stays that were poor for the largest share of their time, of what is asked for `WORST` alone."""
     return f"{expression} and on ({', '.join(STAY)}) {_worst_stays(count, WORST, ' @ end()')}"
 
 
 def worst_peers(count: int) -> str:
-    """The peers of the stays that were poor for most of their time, for the variable that `WORST` follows."""
+    """The peers of the stays that were poor for the largest share of their time, for the variable of `WORST`."""
     return by(("peer_id",), "max", _worst_stays(count, ROOM, ""))
 
 
@@ -125,7 +125,7 @@ def _worst_stays(count: int, scope: str, moment: str) -> str:
     """
     windows = f"{series('webrtc_timeline_verdict', scope)}[$__range]{moment}"
     mean, deviation = f"avg_over_time({windows})", f"stddev_over_time({windows})"
-    poor = f"{deviation} ^ 2 + ({mean} - 1) * ({mean} - 2)"
+    poor = f"{deviation} ^ 2 + ({mean} - {SEVERITIES['good']}) * ({mean} - {SEVERITIES['fair']})"
     return f"topk({count}, {by(STAY, 'max', f'{poor} + {mean} / 1000')})"
 
 

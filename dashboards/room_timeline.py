@@ -52,10 +52,10 @@ def verdict_lanes() -> statetimeline.Panel:
         id=401,
         title="Verdict of each peer over time",
         description=(
-            "One lane a peer, the twenty that were poor for most of their time; each moment has the worst verdict on "
-            "the peer's streams at that time (remote write, both sources; watchRTC gives one value for the whole "
-            "stay). One red lane: that peer. Red in all lanes at once: the server or a region. A gap: not connected, "
-            "or too little data. Click a lane for its peer."
+            "One lane a peer, the twenty that were poor for the largest share of their time; each moment has the worst "
+            "verdict on the peer's streams at that time (remote write, both sources; watchRTC gives one value for the "
+            "whole stay). One red lane: that peer. Red in all lanes at once: the server or a region. A gap: not "
+            "connected, or too little data. Click a lane for its peer."
         ),
         size=(15, 11),
         empty=NO_TIMELINE,

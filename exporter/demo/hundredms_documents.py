@@ -165,7 +165,6 @@ def peer_stats(recording: Recording, number: int, habits: Habits | None = None) 
         habits: in what the client departs from the textbook; drawn for this peer by default.
     """
     meeting = recording.meeting
-    # Of the person, not of the time: each run of a simulation tells the same of the same people.
     rng = dice(meeting.participants[number].noise, "peer-stats")
     drawn = draw_habits(rng)
     chosen = drawn if habits is None else habits

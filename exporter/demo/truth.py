@@ -95,7 +95,8 @@ class Participant(Struct, frozen=True, kw_only=True):
     screen: tuple[Span, ...] = ()
     muted: tuple[Span, ...] = ()
     camera_off: tuple[Span, ...] = ()
-    #: Seeds the small swings of this person's network.
+    #: Seeds the small swings of this person's network and what the vendor's client makes of it. The meeting's time does
+    #: not: each run of a simulation tells the same of the same people.
     noise: str
 
     @property

@@ -69,7 +69,6 @@ def room_document(recording: Recording) -> Document:
 
 
 def _peer(meeting: Meeting, person: Participant, values: _Values | None) -> Document:
-    # Of the person, not of the time: each run of a simulation tells the same of the same people.
     rng = dice(person.noise, "watchrtc")
     peer: Document = {
         "peer_id": person.name,

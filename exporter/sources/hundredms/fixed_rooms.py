@@ -1,4 +1,7 @@
-"""The rooms of sessions that the configuration names without one: learnt from the first answer, kept over restarts."""
+"""The rooms of sessions that the configuration names without one: answers tell them, and the state remembers them.
+
+So that a peer that nothing ever comes of counts where the others count, after a restart too.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +13,14 @@ if TYPE_CHECKING:
     from exporter.sources.base import Intake
 
 
-class FixedRooms:
-    """Tells the room of a session, so that a peer that nothing ever comes of counts where the others count."""
+async def remembered_room(intake: Intake, session_id: str) -> str:
+    """The id of the session's room; empty where no answer told it yet."""
+    return (await intake.fact(_fact_name(session_id)) or b"").decode()
 
-    def __init__(self) -> None:
-        self._known: dict[str, str] = {}
 
-    async def room_of(self, intake: Intake, session_id: str) -> str:
-        """The room's id; empty where no answer told it yet."""
-        if session_id not in self._known:
-            remembered = await intake.fact(_fact_name(session_id))
-            # An answer may have come meanwhile.
-            self._known.setdefault(session_id, (remembered or b"").decode())
-        return self._known[session_id]
-
-    def learn(self, session_id: str, room_id: str) -> tuple[Fact, ...]:
-        """Takes what an answer says, and gives what is to be remembered of it, along with the answer itself.
-
-        Again with each answer: the first one's delivery may have failed.
-        """
-        if not room_id:
-            return ()
-        self._known[session_id] = room_id
-        return (Fact(_fact_name(session_id), room_id.encode()),)
+def room_fact(session_id: str, room_id: str) -> Fact:
+    """What is to be remembered, along with the answer that told it."""
+    return Fact(_fact_name(session_id), room_id.encode())
 
 
 def _fact_name(session_id: str) -> str:

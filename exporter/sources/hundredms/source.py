@@ -19,7 +19,7 @@ from exporter.sources.hundredms.discovery import LARGE_BODY_BYTES
 from exporter.sources.hundredms.document import MalformedError
 from exporter.sources.hundredms.facts import read_notes
 from exporter.sources.hundredms.finder import SessionFinder
-from exporter.sources.hundredms.fixed_rooms import FixedRooms
+from exporter.sources.hundredms.fixed_rooms import remembered_room, room_fact
 from exporter.sources.hundredms.outcome import Outcome, settle
 from exporter.sources.hundredms.parser import empty_report, parse_peer_stats
 from exporter.sources.hundredms.rooms import Rooms
@@ -95,7 +95,6 @@ class HundredMsSource:
         self._announcer = Announcer(settings, events)
         self._finder = SessionFinder(settings, client, self._announcer)
         self._fixed_are_announced = False
-        self._fixed_rooms = FixedRooms()
         self._rooms = Rooms(settings, client)
 
     async def poll(self, intake: Intake) -> None:
@@ -190,20 +189,18 @@ class HundredMsSource:
 
     async def _ask_for_peer(self, intake: Intake, task: Task, round_: _Round) -> Delivery:
         notes = read_notes(task)
-        session_id, room_id = notes.session.session_id, notes.session.room_id
-        told_by_answers = not room_id
-        if told_by_answers:
-            room_id = await self._fixed_rooms.room_of(intake, session_id)
+        session_id = notes.session.session_id
+        room_id = notes.session.room_id or await remembered_room(intake, session_id)
         session = notes.session.session(self._settings.name, room_id)
         if notes.peer is None:
             return Delivery(reports=(Report(session=session),), finished_tasks=(task.key,))
         peer = notes.peer.known_as(self._settings.discovery.personal_labels)
         outcome = await self._ask(session, peer, round_)
         delivery = settle(task, notes, outcome, empty_report(session, peer), self._settings, intake.now())
-        if told_by_answers and outcome.report:
-            facts = self._fixed_rooms.learn(session_id, outcome.report.session.key.room_id)
-            delivery = structs.replace(delivery, facts=facts)
-        return delivery
+        answered_room = outcome.report.session.key.room_id if outcome.report else ""
+        if answered_room in {"", room_id}:
+            return delivery
+        return structs.replace(delivery, facts=(room_fact(session_id, answered_room),))
 
     async def _ask(self, session: Session, peer: PeerFacts, round_: _Round) -> Outcome:
         """Asks for the statistics of one peer.
